@@ -1,0 +1,3 @@
+"""farspan: million-token context for language models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,45 @@
+"""Differences between the library versions and devices that farspan supports, in one place."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def has_flash(q_bthd: Tensor) -> bool:
+    """Whether the fused windowed attention of torch's CUDA build takes these queries."""
+    return q_bthd.is_cuda and q_bthd.dtype in (torch.float16, torch.bfloat16)
+
+
+def flash_attention(
+    q_bthd: Tensor, k_bshd: Tensor, v_bshd: Tensor, *, scale: float, window: int | None
+) -> tuple[Tensor, Tensor]:
+    """Causal attention, queries aligned with the last keys; CUDA, half precision only.
+
+    Shapes `[B, T, H, D]` against `[B, S, Hkv, D]`; `window` counts the visible keys, the own one
+    included. Returns the output and the log-sum-exp `[B, H, T]`. torch exposes the window only
+    on this operator and on `varlen_attn`, whose signature differs between 2.11 and 2.13.
+    """
+    out, lse, *_ = torch.ops.aten._flash_attention_forward(
+        q_bthd,
+        k_bshd,
+        v_bshd,
+        None,
+        None,
+        q_bthd.shape[1],
+        k_bshd.shape[1],
+        0.0,
+        True,
+        False,
+        scale=scale,
+        window_size_left=-1 if window is None else window - 1,
+        window_size_right=0,
+    )
+    return out, lse
+
+
+def cpu_compute_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it natively, else float32 (5 times faster there)."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if capability.startswith("AVX512") and native else torch.float32

@@ -1,0 +1,1 @@
+"""Stores for keys and values."""

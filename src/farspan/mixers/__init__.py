@@ -1,0 +1,1 @@
+"""Token mixers: one folder each, one contract for all."""

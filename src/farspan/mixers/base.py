@@ -1,0 +1,181 @@
+"""The contract that every token mixer obeys.
+
+    state = mixer.init_state(batch)
+    y, state = mixer(x, tokens, state)      # x: the next chunk, of any length
+
+Axes: b batch, t token of the chunk, s key, h head, d feature.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from farspan.memory.scan import AttentionWatch
+from farspan.positions.rotary import Rotary, rotate
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a mixer may know of a chunk besides its features, each `[B, T]`.
+
+    `position_bt` counts within a document, `document_bt` names it (-1 is padding, which nothing
+    attends to and whose output is zero), `asked_bt` tells question, answer and chat tokens from
+    read ones. `first_asked` is set when the chunk is plain: one document per row that continues
+    the rows before, no padding, read tokens up to that index and asked ones from it; mixers take
+    their fast path there. `table` is the rotary table of the positions, computed once a chunk.
+    `watch`, if given, collects where recall layers look.
+    """
+
+    position_bt: Tensor
+    document_bt: Tensor
+    asked_bt: Tensor
+    first_asked: int | None = None
+    table: tuple[Tensor, Tensor] | None = None
+    watch: AttentionWatch | None = None
+
+    @classmethod
+    def plain(
+        cls,
+        batch: int,
+        length: int,
+        *,
+        start: int = 0,
+        first_asked: int | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tokens:
+        """A contiguous chunk from position `start`; all read unless `first_asked` is given."""
+        first = length if first_asked is None else first_asked
+        place = torch.arange(length, device=device).expand(batch, length)
+        return cls(place + start, torch.zeros_like(place), place >= first, first)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the fast paths apply."""
+        return self.first_asked is not None
+
+    @property
+    def valid_bt(self) -> Tensor:
+        """False at padding."""
+        return self.document_bt >= 0
+
+    def with_table(self, rotary: Rotary, dtype: torch.dtype) -> Tokens:
+        """The same tokens with their rotary table."""
+        return replace(self, table=rotary.table(self.position_bt, dtype))
+
+    def generic(self) -> Tokens:
+        """The same tokens without the promise of plainness."""
+        return replace(self, first_asked=None)
+
+    def slice(self, start: int, stop: int) -> Tokens:
+        """Tokens `start` to `stop` of the chunk."""
+        first = self.first_asked
+        if first is not None:
+            first = min(max(first - start, 0), stop - start)
+        table = self.table
+        if table is not None:
+            table = (table[0][:, start:stop], table[1][:, start:stop])
+        part = (x[:, start:stop] for x in (self.position_bt, self.document_bt, self.asked_bt))
+        return Tokens(*part, first_asked=first, table=table, watch=self.watch)
+
+    def only_asked(self) -> Tokens:
+        """Read tokens turned into padding: what layers above the read depth see."""
+        hidden = torch.where(self.asked_bt, self.document_bt, -1)
+        return replace(self, document_bt=hidden, first_asked=None)
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """Sizes of an attention layer: features, query heads, key-value heads, features a head."""
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    bias: bool = False
+    qk_norm: bool = False
+    norm_eps: float = 1e-6
+
+    @property
+    def kv_features(self) -> int:
+        """Features of all key heads of one token."""
+        return self.n_kv_heads * self.head_dim
+
+
+class AttentionMixer(nn.Module, ABC):
+    """Projections shared by the mixers that attend over keys and values.
+
+    Queries, keys and values come from one matrix, in this order. `rotary` is None for mixers
+    without positions. Subclasses give `init_state`, `attend`, `merge` and `state_bytes`.
+    """
+
+    def __init__(self, shape: AttentionShape, rotary: Rotary | None) -> None:
+        super().__init__()
+        self.shape = shape
+        self.rotary = rotary
+        queries = shape.n_heads * shape.head_dim
+        self.qkv = nn.Linear(shape.d_model, queries + 2 * shape.kv_features, bias=shape.bias)
+        self.out = nn.Linear(queries, shape.d_model, bias=False)
+        self.q_norm = nn.RMSNorm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
+        self.k_norm = nn.RMSNorm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
+
+    @abstractmethod
+    def init_state(
+        self,
+        batch: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """The state before the first token."""
+
+    @abstractmethod
+    def attend(
+        self, q_bthd: Tensor, k_bthd: Tensor, v_bthd: Tensor, tokens: Tokens, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Mixed values `[B, T, H, D]` and the state after the chunk."""
+
+    @abstractmethod
+    def merge(self, first: Any, second: Any) -> Any:
+        """The state of two parts from the states of each: the fold that ranks share."""
+
+    @abstractmethod
+    def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
+        """Bytes that the state of one row holds after `n_tokens`."""
+
+    def project(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries `[B, T, H, D]`, keys and values `[B, T, Hkv, D]`, rotated."""
+        shape = self.shape
+        sizes = [shape.n_heads * shape.head_dim, shape.kv_features, shape.kv_features]
+        q, k, v = (
+            part.unflatten(-1, (-1, shape.head_dim)) for part in self.qkv(x_btc).split(sizes, -1)
+        )
+        return *self.position(q, k, tokens), v
+
+    def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Keys and values alone, for tokens that are written and do not attend."""
+        shape = self.shape
+        start = shape.n_heads * shape.head_dim
+        bias = None if self.qkv.bias is None else self.qkv.bias[start:]
+        kv = F.linear(x_btc, self.qkv.weight[start:], bias)
+        k, v = (part.unflatten(-1, (-1, shape.head_dim)) for part in kv.chunk(2, -1))
+        return self.position(k, k, tokens)[1], v
+
+    def position(self, q_bthd: Tensor, k_bthd: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Normalised and rotated queries and keys, where the layer has norms and positions."""
+        if self.q_norm is not None and self.k_norm is not None:
+            q_bthd, k_bthd = self.q_norm(q_bthd), self.k_norm(k_bthd)
+        if self.rotary is None:
+            return q_bthd, k_bthd
+        table = tokens.table or self.rotary.table(tokens.position_bt, q_bthd.dtype)
+        return rotate(q_bthd, table), rotate(k_bthd, table)
+
+    def forward(self, x_btc: Tensor, tokens: Tokens, state: Any) -> tuple[Tensor, Any]:
+        """One chunk: features `[B, T, C]` in, features and the next state out."""
+        y_bthd, state = self.attend(*self.project(x_btc, tokens), tokens, state)
+        return self.out(y_bthd.flatten(2)), state

@@ -1,0 +1,1 @@
+"""Decoders, layer plans, checkpoints and tokenizers."""

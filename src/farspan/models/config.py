@@ -1,0 +1,92 @@
+"""The shape of a decoder, whatever checkpoint it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from farspan.errors import RequestError
+
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and switches of a Llama-shaped decoder.
+
+    Sizes count features or tokens; `context_length` is the length the checkpoint was trained at.
+    `rope_scaling` is the checkpoint's own dictionary, or empty. Raises `RequestError` for
+    unknown families and sizes that do not fit each other.
+    """
+
+    family: str
+    vocab_size: int
+    d_model: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    d_ff: int
+    context_length: int
+    rope_theta: float = 10_000.0
+    rope_scaling: Mapping[str, Any] = field(default_factory=dict)
+    norm_eps: float = 1e-5
+    tied_embeddings: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    bos_token_id: int | None = None
+    eos_token_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise RequestError(
+                f"model family {self.family!r} is not supported; use one of {', '.join(FAMILIES)}"
+            )
+        for name in ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "head_dim"):
+            if getattr(self, name) < 1:
+                raise RequestError(f"model config: {name} is {getattr(self, name)}, must be >= 1")
+        if self.n_heads % self.n_kv_heads:
+            raise RequestError(
+                f"model config: {self.n_heads} heads do not divide into {self.n_kv_heads} groups"
+            )
+
+    @property
+    def group_size(self) -> int:
+        """Query heads that share one key-value head."""
+        return self.n_heads // self.n_kv_heads
+
+    @classmethod
+    def from_hugging_face(cls, config: Mapping[str, Any]) -> ModelConfig:
+        """From the dictionary of a Hugging Face `config.json` (transformers 4 or 5 layout)."""
+        family = str(config.get("model_type", "unknown"))
+        if family not in FAMILIES:
+            raise RequestError(
+                f"model type {family!r} is not supported; use one of {', '.join(FAMILIES)}"
+            )
+        rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
+        theta = rope.pop("rope_theta", None) or config.get("rope_theta") or 10_000.0
+        if rope.get("rope_type", rope.get("type", "default")) == "default":
+            rope = {}
+        n_heads = int(config["num_attention_heads"])
+        eos = config.get("eos_token_id")
+        eos_ids = () if eos is None else tuple(eos) if isinstance(eos, list) else (int(eos),)
+        return cls(
+            family=family,
+            vocab_size=int(config["vocab_size"]),
+            d_model=int(config["hidden_size"]),
+            n_layers=int(config["num_hidden_layers"]),
+            n_heads=n_heads,
+            n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
+            head_dim=int(config.get("head_dim") or config["hidden_size"] // n_heads),
+            d_ff=int(config["intermediate_size"]),
+            context_length=int(config.get("max_position_embeddings", 2048)),
+            rope_theta=float(theta),
+            rope_scaling=rope,
+            norm_eps=float(config.get("rms_norm_eps", 1e-6)),
+            tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+            qkv_bias=family == "qwen2" or bool(config.get("attention_bias", False)),
+            qk_norm=family == "qwen3",
+            bos_token_id=config.get("bos_token_id"),
+            eos_token_ids=eos_ids,
+        )

@@ -1,0 +1,230 @@
+"""A Llama-shaped decoder whose layers take the mixers of a plan.
+
+Axes: b row, t token of the chunk, c feature, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from farspan.memory.store import KeyValueStore
+from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
+from farspan.mixers.full import FullAttention
+from farspan.mixers.recall import RecallAttention, RecallState
+from farspan.mixers.window import WindowAttention
+from farspan.models.config import ModelConfig
+from farspan.models.plan import LayerSpec, Plan
+from farspan.positions.rotary import Rotary
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """What every layer remembers; `length` tokens a row have passed (padding counts)."""
+
+    layers: tuple[Any, ...]
+    length: int = 0
+
+    def fork(self) -> DecoderState:
+        """A state that can go on without touching what this one's stores hold."""
+        layers = (x.fork() if isinstance(x, RecallState) else x for x in self.layers)
+        return DecoderState(tuple(layers), self.length)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020); gate and up share one matrix, in this order."""
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(d_model, 2 * d_ff, bias=False)
+        self.down = nn.Linear(d_ff, d_model, bias=False)
+
+    def forward(self, x_btc: Tensor) -> Tensor:
+        """`[B, T, C]` to `[B, T, C]`."""
+        gate, up = self.gate_up(x_btc).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class Layer(nn.Module):
+    """A mixer and a feed-forward network, each behind a norm and beside a residual."""
+
+    def __init__(self, config: ModelConfig, spec: LayerSpec) -> None:
+        super().__init__()
+        self.mixer_norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.mixer = build_mixer(config, spec)
+        self.mlp_norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.mlp = FeedForward(config.d_model, config.d_ff)
+
+    def forward(self, x_btc: Tensor, tokens: Tokens, state: Any) -> tuple[Tensor, Any]:
+        """One chunk through the layer."""
+        mixed, state = self.mixer(self.mixer_norm(x_btc), tokens, state)
+        x_btc = x_btc + mixed
+        return x_btc + self.mlp(self.mlp_norm(x_btc)), state
+
+
+def build_mixer(config: ModelConfig, spec: LayerSpec) -> AttentionMixer:
+    """The mixer that a plan's layer names."""
+    shape = AttentionShape(
+        config.d_model,
+        config.n_heads,
+        config.n_kv_heads,
+        config.head_dim,
+        config.qkv_bias,
+        config.qk_norm,
+        config.norm_eps,
+    )
+    rotary = Rotary(config.head_dim, config.rope_theta, config.rope_scaling)
+    if spec.kind == "full":
+        return FullAttention(shape, rotary)
+    if spec.kind == "window":
+        return WindowAttention(shape, rotary, spec.window, spec.sinks)
+    assert spec.kind == "recall", spec.kind
+    return RecallAttention(shape, spec.window)
+
+
+class Decoder(nn.Module):
+    """Embedding, layers by plan, final norm and output head."""
+
+    def __init__(self, config: ModelConfig, plan: Plan) -> None:
+        super().__init__()
+        assert len(plan.layers) == config.n_layers, "parse_plan checks the number of layers"
+        self.config = config
+        self.plan = plan
+        self.rotary = Rotary(config.head_dim, config.rope_theta, config.rope_scaling)
+        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        self.layers = nn.ModuleList(Layer(config, spec) for spec in plan.layers)
+        self.norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tied_embeddings:
+            self.head.weight = self.embed.weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are kept in."""
+        return self.embed.weight.dtype
+
+    def init_state(
+        self,
+        batch: int = 1,
+        *,
+        dtype: torch.dtype | None = None,
+        open_store: Callable[[int], KeyValueStore] | None = None,
+    ) -> DecoderState:
+        """The state before the first token.
+
+        `open_store` gives each recall layer its store by the layer's index; without it keys and
+        values stay on the model's device. `dtype` is that of the activations.
+        """
+        states = []
+        for i, layer in enumerate(self.layers):
+            mixer = layer.mixer
+            kwargs: dict[str, Any] = {"device": self.device, "dtype": dtype or self.dtype}
+            if open_store is not None and isinstance(mixer, RecallAttention):
+                kwargs["store"] = open_store(i)
+            states.append(mixer.init_state(batch, **kwargs))
+        return DecoderState(tuple(states))
+
+    def forward(
+        self, ids_bt: Tensor, tokens: Tokens, state: DecoderState
+    ) -> tuple[Tensor | None, DecoderState]:
+        """One chunk of token ids to features `[B, T_asked, C]` before the head, and the state.
+
+        In a plain chunk features come back for the asked tokens alone, None if there are none.
+        In any other chunk they come for all T, and mean nothing at padding and read tokens.
+        """
+        x = self.embed(ids_bt)
+        tokens = tokens.with_table(self.rotary, x.dtype)
+        n_tokens, first_asked, depth = ids_bt.shape[1], tokens.first_asked, self.plan.read_depth
+        states = list(state.layers)
+        length = state.length + n_tokens
+        for i in range(depth):
+            layer = self.layers[i]
+            if i == depth - 1 and first_asked == n_tokens and self.plan.recall_layers:
+                states[i] = layer.mixer.absorb(layer.mixer_norm(x), tokens, states[i])
+                return None, DecoderState(tuple(states), length)
+            x, states[i] = layer(x, tokens, states[i])
+        if first_asked is None:
+            tokens = tokens.only_asked() if depth < len(self.layers) else tokens
+        elif first_asked == n_tokens:
+            return None, DecoderState(tuple(states), length)
+        else:
+            x, tokens = x[:, first_asked:], tokens.slice(first_asked, n_tokens)
+        for i in range(depth, len(self.layers)):
+            x, states[i] = self.layers[i](x, tokens, states[i])
+        return self.norm(x), DecoderState(tuple(states), length)
+
+    def logits(self, features_btc: Tensor) -> Tensor:
+        """Scores over the vocabulary `[B, T, V]`."""
+        return self.head(features_btc)
+
+    def load_hugging_face(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copies weights under their Hugging Face names into the fused matrices."""
+        with torch.no_grad():
+            for target, sources in hugging_face_names(self.config).items():
+                parameter = self.get_parameter(target)
+                rows = 0
+                for name in sources:
+                    tensor = tensors[name]
+                    parameter[rows : rows + tensor.shape[0]].copy_(tensor)
+                    rows += tensor.shape[0]
+                assert rows == parameter.shape[0], f"{target}: {rows} of {parameter.shape[0]} rows"
+
+    def hugging_face_tensors(self) -> dict[str, Tensor]:
+        """The weights under their Hugging Face names, as views."""
+        config = self.config
+        heads = config.head_dim
+        sizes = {
+            "q_proj": config.n_heads * heads,
+            "k_proj": config.n_kv_heads * heads,
+            "v_proj": config.n_kv_heads * heads,
+            "gate_proj": config.d_ff,
+            "up_proj": config.d_ff,
+        }
+        found: dict[str, Tensor] = {}
+        for target, sources in hugging_face_names(config).items():
+            parameter = self.get_parameter(target).detach()
+            row = 0
+            for name in sources:
+                size = sizes.get(name.split(".")[-2], parameter.shape[0])
+                found[name] = parameter[row : row + size]
+                row += size
+        return found
+
+
+def hugging_face_names(config: ModelConfig) -> dict[str, tuple[str, ...]]:
+    """Each parameter of the decoder and the Hugging Face tensors stacked in it, in order."""
+    names: dict[str, tuple[str, ...]] = {
+        "embed.weight": ("model.embed_tokens.weight",),
+        "norm.weight": ("model.norm.weight",),
+    }
+    if not config.tied_embeddings:
+        names["head.weight"] = ("lm_head.weight",)
+    for i in range(config.n_layers):
+        ours, theirs = f"layers.{i}.", f"model.layers.{i}."
+        attention = theirs + "self_attn."
+        qkv = [f"{attention}{x}_proj" for x in "qkv"]
+        names[ours + "mixer_norm.weight"] = (theirs + "input_layernorm.weight",)
+        names[ours + "mlp_norm.weight"] = (theirs + "post_attention_layernorm.weight",)
+        names[ours + "mixer.qkv.weight"] = tuple(x + ".weight" for x in qkv)
+        if config.qkv_bias:
+            names[ours + "mixer.qkv.bias"] = tuple(x + ".bias" for x in qkv)
+        if config.qk_norm:
+            names[ours + "mixer.q_norm.weight"] = (attention + "q_norm.weight",)
+            names[ours + "mixer.k_norm.weight"] = (attention + "k_norm.weight",)
+        names[ours + "mixer.out.weight"] = (attention + "o_proj.weight",)
+        names[ours + "mlp.gate_up.weight"] = (
+            theirs + "mlp.gate_proj.weight",
+            theirs + "mlp.up_proj.weight",
+        )
+        names[ours + "mlp.down.weight"] = (theirs + "mlp.down_proj.weight",)
+    return names

@@ -1,0 +1,176 @@
+"""The layer plan: which mixer each layer has, as a readable string.
+
+window(512)*5, recall(512), [window(512)*2, recall(512)]*4, window(512)*12
+full*30
+window(1024, sinks=4)*29, full
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from farspan.errors import RequestError
+
+KINDS = ("full", "window", "recall")
+DEFAULT_WINDOW = 512
+_TOKEN = re.compile(r"\s*(?:(?P<name>[a-z_]+)|(?P<number>\d+)|(?P<mark>[\[\](),*=]))")
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer's mixer: `kind` with its `window` and `sinks` in tokens where it has them."""
+
+    kind: str
+    window: int = 0
+    sinks: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "full":
+            return "full"
+        sinks = f", sinks={self.sinks}" if self.sinks else ""
+        return f"{self.kind}({self.window}{sinks})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The mixers of all layers, bottom first."""
+
+    layers: tuple[LayerSpec, ...]
+
+    @property
+    def recall_layers(self) -> tuple[int, ...]:
+        """Indices of the layers with a store."""
+        return tuple(i for i, layer in enumerate(self.layers) if layer.kind == "recall")
+
+    @property
+    def read_depth(self) -> int:
+        """How many layers read tokens pass: up to the last recall layer, or all without one.
+
+        Layers above see asked tokens alone, so a document costs them nothing.
+        """
+        return self.recall_layers[-1] + 1 if self.recall_layers else len(self.layers)
+
+    def __str__(self) -> str:
+        parts: list[str] = []
+        start = 0
+        for i in range(1, len(self.layers) + 1):
+            if i == len(self.layers) or self.layers[i] != self.layers[start]:
+                count = i - start
+                parts.append(str(self.layers[start]) + (f"*{count}" if count > 1 else ""))
+                start = i
+        return ", ".join(parts)
+
+
+def parse_plan(text: str, n_layers: int) -> Plan:
+    """A plan from its string or a preset's name: `full`, `window` or `reader`.
+
+    `reader` has five recall layers between a sixth and six tenths of the depth. Raises
+    `RequestError` if the text cannot be read or gives another number of layers.
+    """
+    if text in _PRESETS:
+        return _PRESETS[text](n_layers)
+    layers = _Parser(text).plan()
+    if len(layers) != n_layers:
+        raise RequestError(
+            f"layer plan {text!r} has {len(layers)} layers, the model has {n_layers}"
+        )
+    return Plan(tuple(layers))
+
+
+def reader_plan(n_layers: int, window: int = DEFAULT_WINDOW) -> Plan:
+    """Recall at five depths (fewer in shallow models), windows elsewhere."""
+    count = min(5, max(1, n_layers // 3))
+    first, last = n_layers / 6, n_layers * 0.58
+    step = (last - first) / max(1, count - 1)
+    recall = {round(first + i * step) for i in range(count)}
+    return Plan(
+        tuple(LayerSpec("recall" if i in recall else "window", window) for i in range(n_layers))
+    )
+
+
+_PRESETS = {
+    "full": lambda n: Plan((LayerSpec("full"),) * n),
+    "window": lambda n: Plan((LayerSpec("window", DEFAULT_WINDOW),) * n),
+    "reader": reader_plan,
+}
+
+
+class _Parser:
+    """plan = item {"," item};  item = ("[" plan "]" | mixer) ["*" number]."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[str] = []
+        position = 0
+        while position < len(text.rstrip()):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise self._error(f"unexpected {text[position:].strip()[:10]!r}")
+            self.tokens.append(match.group().strip())
+            position = match.end()
+        self.next = 0
+
+    def plan(self) -> list[LayerSpec]:
+        layers = self._items()
+        if self.next < len(self.tokens):
+            raise self._error(f"unexpected {self.tokens[self.next]!r}")
+        return layers
+
+    def _items(self) -> list[LayerSpec]:
+        layers = self._item()
+        while self._take(","):
+            layers += self._item()
+        return layers
+
+    def _item(self) -> list[LayerSpec]:
+        if self._take("["):
+            layers = self._items()
+            self._need("]")
+        else:
+            layers = [self._mixer()]
+        return layers * self._number() if self._take("*") else layers
+
+    def _mixer(self) -> LayerSpec:
+        kind = self._pop()
+        if kind not in KINDS:
+            known = ", ".join([*KINDS, *_PRESETS])
+            raise self._error(f"unknown mixer {kind!r}; there are {known}")
+        window, sinks = (0 if kind == "full" else DEFAULT_WINDOW), 0
+        if self._take("("):
+            if kind == "full":
+                raise self._error("full takes no arguments")
+            window = self._number()
+            if self._take(","):
+                if self._pop() != "sinks" or kind != "window":
+                    raise self._error("only window takes a second argument, sinks=N")
+                self._need("=")
+                sinks = self._number()
+            self._need(")")
+        return LayerSpec(kind, window, sinks)
+
+    def _pop(self) -> str:
+        if self.next == len(self.tokens):
+            raise self._error("it ends too early")
+        self.next += 1
+        return self.tokens[self.next - 1]
+
+    def _take(self, mark: str) -> bool:
+        found = self.next < len(self.tokens) and self.tokens[self.next] == mark
+        self.next += found
+        return found
+
+    def _need(self, mark: str) -> None:
+        found = self._pop()
+        if found != mark:
+            raise self._error(f"expected {mark!r}, found {found!r}")
+
+    def _number(self) -> int:
+        found = self._pop()
+        if not found.isdigit() or not 0 < int(found) < 10**8:
+            raise self._error(f"expected a number above 0, found {found!r}")
+        return int(found)
+
+    def _error(self, what: str) -> RequestError:
+        example = "window(512)*5, [recall(512), window(512)*4]*5"
+        return RequestError(f"layer plan {self.text!r}: {what}. An example: {example}")

@@ -1,0 +1,121 @@
+"""Random chunks and mixers for the property tests of the contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from farspan.memory.store import MemoryStore
+from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
+from farspan.mixers.full import FullAttention
+from farspan.mixers.full.naive import naive_full
+from farspan.mixers.recall import RecallAttention
+from farspan.mixers.recall.naive import naive_recall
+from farspan.mixers.window import WindowAttention
+from farspan.mixers.window.naive import naive_window
+from farspan.positions.rotary import Rotary
+
+D_MODEL, HEAD = 24, 8
+ROTARY = Rotary(HEAD, theta=100.0)
+SHAPE = AttentionShape(D_MODEL, n_heads=4, n_kv_heads=2, head_dim=HEAD)
+
+MIXERS = {
+    "full": (lambda: FullAttention(SHAPE, ROTARY), naive_full),
+    "full-biased": (
+        lambda: FullAttention(dataclasses.replace(SHAPE, bias=True, qk_norm=True), ROTARY),
+        naive_full,
+    ),
+    "window": (lambda: WindowAttention(SHAPE, ROTARY, 5), naive_window),
+    "window-1": (lambda: WindowAttention(SHAPE, ROTARY, 1), naive_window),
+    "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
+    "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
+    "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sequence and where it is cut."""
+
+    x: Tensor
+    tokens: Tokens
+    cuts: tuple[int, ...]
+
+    def chunks(self) -> list[tuple[Tensor, Tokens]]:
+        edges = [0, *self.cuts, self.x.shape[1]]
+        return [
+            (self.x[:, a:b], self.tokens.slice(a, b)) for a, b in itertools.pairwise(edges) if b > a
+        ]
+
+
+@st.composite
+def cases(draw: st.DrawFn, plain: bool | None = None) -> Case:
+    """Plain sequences (read, then asked) or packed, padded, interleaved ones."""
+    length = draw(st.integers(1, 24))
+    batch = draw(st.integers(1, 3))
+    seed = draw(st.integers(0, 2**20))
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(batch, length, D_MODEL, dtype=torch.float64, generator=generator)
+    cuts = tuple(sorted(draw(st.sets(st.integers(0, length), max_size=5))))
+    if plain is None:
+        plain = draw(st.booleans())
+    if plain:
+        start = draw(st.sampled_from([0, 0, 5000, 10**6]))
+        first = draw(st.integers(0, length))
+        return Case(x, Tokens.plain(batch, length, start=start, first_asked=first), cuts)
+    rows = [draw(_rows(length)) for _ in range(batch)]
+    position, document, asked = (torch.tensor(field) for field in zip(*rows, strict=True))
+    return Case(x, Tokens(position, document, asked.bool()), cuts)
+
+
+@st.composite
+def _rows(draw: st.DrawFn, length: int) -> tuple[list[int], list[int], list[int]]:
+    """Documents one after the other, padding anywhere, read and asked tokens mixed."""
+    position, document, asked = [], [], []
+    number, place = 0, 0
+    for _ in range(length):
+        event = draw(st.sampled_from(["token"] * 8 + ["padding", "next"]))
+        if event == "next" and place:
+            number, place = number + 1, 0
+        padding = event == "padding"
+        position.append(0 if padding else place)
+        document.append(-1 if padding else number)
+        asked.append(draw(st.integers(0, 1)))
+        place += not padding
+    return position, document, asked
+
+
+def build(name: str) -> tuple[AttentionMixer, object]:
+    """The mixer with random weights in float64, and its reference."""
+    torch.manual_seed(len(name))
+    make, naive = MIXERS[name]
+    return make().double(), naive
+
+
+def run(mixer: AttentionMixer, case: Case, state: object = None) -> tuple[Tensor, object]:
+    """Chunk by chunk."""
+    state = mixer.init_state(case.x.shape[0], dtype=torch.float64) if state is None else state
+    parts = []
+    for x, tokens in case.chunks():
+        y, state = mixer(x, tokens, state)
+        parts.append(y)
+    return torch.cat(parts, dim=1), state
+
+
+def tensors(state: object) -> dict[str, Tensor]:
+    """All tensors of a state by their path; a memory store counts as its contents."""
+    found: dict[str, Tensor] = {}
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, MemoryStore):
+            found[field.name + ".k"], found[field.name + ".v"] = value.k_bshd, value.v_bshd
+        elif isinstance(value, Tensor):
+            found[field.name] = value
+        elif dataclasses.is_dataclass(value):
+            found |= {f"{field.name}.{key}": x for key, x in tensors(value).items()}
+    return found
