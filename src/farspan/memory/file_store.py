@@ -50,7 +50,7 @@ class _Files:
         self.written = length
 
     def write(self, part: int, rows: Tensor, length: int) -> None:
-        data = memoryview(rows.to(DTYPE).contiguous().view(torch.uint8).flatten().numpy())
+        data = rows.to(DTYPE).contiguous().view(torch.uint8).flatten().numpy().data
         offset = length * self.row_bytes
         try:
             while data:
@@ -69,7 +69,7 @@ class _Files:
         if self.scratch[part].numel() < elements:
             self.scratch[part] = torch.empty(elements, dtype=DTYPE)
         rows = self.scratch[part][:elements]
-        data = memoryview(rows.view(torch.uint8).numpy())
+        data = rows.view(torch.uint8).numpy().data
         offset = start * self.row_bytes
         while data:
             done = os.preadv(self.descriptors[part], [data], offset)

@@ -80,8 +80,14 @@ class Tokens:
         table = self.table
         if table is not None:
             table = (table[0][:, start:stop], table[1][:, start:stop])
-        part = (x[:, start:stop] for x in (self.position_bt, self.document_bt, self.asked_bt))
-        return Tokens(*part, first_asked=first, table=table, watch=self.watch)
+        return Tokens(
+            self.position_bt[:, start:stop],
+            self.document_bt[:, start:stop],
+            self.asked_bt[:, start:stop],
+            first,
+            table,
+            self.watch,
+        )
 
     def only_asked(self) -> Tokens:
         """Read tokens turned into padding: what layers above the read depth see."""
@@ -147,6 +153,10 @@ class AttentionMixer(nn.Module, ABC):
     @abstractmethod
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """Bytes that the state of one row holds after `n_tokens`."""
+
+    def absorb(self, x_btc: Tensor, tokens: Tokens, state: Any) -> Any:
+        """The state after the chunk, for layers whose output nothing needs."""
+        return self(x_btc, tokens, state)[1]
 
     def project(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
         """Queries `[B, T, H, D]`, keys and values `[B, T, Hkv, D]`, rotated."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig, spec: LayerSpec) -> None:
         super().__init__()
         self.mixer_norm = nn.RMSNorm(config.d_model, config.norm_eps)
-        self.mixer = build_mixer(config, spec)
+        self.mixer: AttentionMixer = build_mixer(config, spec)
         self.mlp_norm = nn.RMSNorm(config.d_model, config.norm_eps)
         self.mlp = FeedForward(config.d_model, config.d_ff)
 
@@ -113,6 +113,10 @@ class Decoder(nn.Module):
         """What the weights are kept in."""
         return self.embed.weight.dtype
 
+    def layer(self, index: int) -> Layer:
+        """One layer, bottom first."""
+        return cast(Layer, self.layers[index])
+
     def init_state(
         self,
         batch: int = 1,
@@ -126,8 +130,8 @@ class Decoder(nn.Module):
         values stay on the model's device. `dtype` is that of the activations.
         """
         states = []
-        for i, layer in enumerate(self.layers):
-            mixer = layer.mixer
+        for i in range(len(self.layers)):
+            mixer = self.layer(i).mixer
             kwargs: dict[str, Any] = {"device": self.device, "dtype": dtype or self.dtype}
             if open_store is not None and isinstance(mixer, RecallAttention):
                 kwargs["store"] = open_store(i)
@@ -148,7 +152,7 @@ class Decoder(nn.Module):
         states = list(state.layers)
         length = state.length + n_tokens
         for i in range(depth):
-            layer = self.layers[i]
+            layer = self.layer(i)
             if i == depth - 1 and first_asked == n_tokens and self.plan.recall_layers:
                 states[i] = layer.mixer.absorb(layer.mixer_norm(x), tokens, states[i])
                 return None, DecoderState(tuple(states), length)

@@ -1,0 +1,103 @@
+"""What a training run is: sizes, schedule and seed, all of it in one frozen record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farspan.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Rows of `row_tokens` tokens until `until`, a fraction of all steps."""
+
+    until: float
+    row_tokens: int
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. Lengths count tokens, a step reads `read_tokens` of them in rows of its stage.
+
+    Every row ends with `tail_tokens` asked tokens (questions and answers). Beside it a step takes
+    `text_rows` rows of book text and `chat_rows` of the base model's own chat answers, of
+    `text_tokens` each and asked throughout, which keep its short-context ability; their loss
+    counts `text_weight`. Learning rate warms up over `warmup` steps and falls linearly to zero.
+    """
+
+    plan: str = "reader"
+    steps: int = 1000
+    learning_rate: float = 3e-4
+    warmup: int = 40
+    stages: tuple[Stage, ...] = (Stage(1.0, 8192),)
+    read_tokens: int = 131_072
+    tail_tokens: int = 768
+    text_rows: int = 6
+    chat_rows: int = 2
+    text_tokens: int = 2048
+    text_weight: float = 0.5
+    clip: float = 1.0
+    seed: int = 1
+    workers: int = 6
+    log_every: int = 20
+    save_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not self.stages or self.stages[-1].until != 1.0:
+            raise RequestError("training config: the last stage must run until 1.0")
+        for name in ("steps", "read_tokens", "tail_tokens", "text_tokens", "log_every"):
+            if getattr(self, name) < 1:
+                raise RequestError(
+                    f"training config: {name} is {getattr(self, name)}, must be >= 1"
+                )
+        for stage in self.stages:
+            if stage.row_tokens <= self.tail_tokens or self.read_tokens % stage.row_tokens:
+                raise RequestError(
+                    f"training config: rows of {stage.row_tokens} tokens must hold a tail of "
+                    f"{self.tail_tokens} and divide read_tokens ({self.read_tokens})"
+                )
+
+    def row_tokens(self, step: int) -> int:
+        """The row length of a step."""
+        done = step / self.steps
+        return next(stage.row_tokens for stage in self.stages if done < stage.until)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up, then linear decay to zero."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        return self.learning_rate * rise * (1 - step / self.steps)
+
+    def replace(self, changes: Mapping[str, str]) -> TrainConfig:
+        """With fields set from text, as `--set field=value` gives them; values are JSON or text.
+
+        Raises `RequestError` for unknown fields and values of the wrong kind.
+        """
+        known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        parsed: dict[str, Any] = {}
+        for name, text in changes.items():
+            if name not in known:
+                raise RequestError(f"unknown field {name!r}; there are {', '.join(known)}")
+            parsed[name] = _parse(name, text, known[name])
+        return dataclasses.replace(self, **parsed)
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def _parse(name: str, text: str, old: Any) -> Any:
+    if isinstance(old, str):
+        return text
+    try:
+        value = json.loads(text)
+        if isinstance(old, tuple):
+            return tuple(Stage(float(until), int(tokens)) for until, tokens in value)
+        if isinstance(old, bool) != isinstance(value, bool):
+            raise TypeError(name)
+        return type(old)(value)
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"{name}={text!r} is not a {type(old).__name__} like {old!r}") from error
