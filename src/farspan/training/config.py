@@ -24,9 +24,10 @@ class TrainConfig:
     """One run. Lengths count tokens, a step reads `read_tokens` of them in rows of its stage.
 
     Every row ends with `tail_tokens` asked tokens (questions and answers). Beside it a step takes
-    `text_rows` rows of book text and `chat_rows` of the base model's own chat answers, of
-    `text_tokens` each and asked throughout, which keep its short-context ability; their loss
-    counts `text_weight`. Learning rate warms up over `warmup` steps and falls linearly to zero.
+    `text_rows` rows of book text of `text_tokens` and `chat_rows` rows of the base model's own
+    chat answers of `chat_tokens`, all asked, which keep its short-context ability; the loss of
+    each counts `text_weight`. The learning rate warms up over `warmup` steps and falls linearly
+    to zero.
     """
 
     plan: str = "reader"
@@ -37,8 +38,9 @@ class TrainConfig:
     read_tokens: int = 131_072
     tail_tokens: int = 768
     text_rows: int = 6
-    chat_rows: int = 2
     text_tokens: int = 2048
+    chat_rows: int = 8
+    chat_tokens: int = 256
     text_weight: float = 0.5
     clip: float = 1.0
     seed: int = 1

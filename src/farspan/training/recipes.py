@@ -1,0 +1,149 @@
+"""Recipes: functions named for what they run, each with its config."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from farspan.data.chats import chat_prompts
+from farspan.data.corpus import Corpus
+from farspan.data.mixture import ReadRows, RowSampler
+from farspan.errors import RequestError
+from farspan.models.adapter import AdapterMetadata, make_adapter, save_adapter
+from farspan.models.chat import DialogueFormat
+from farspan.models.config import ModelConfig
+from farspan.models.decoder import Decoder
+from farspan.models.gguf import read_gguf
+from farspan.models.plan import parse_plan
+from farspan.models.tokenizer import Tokenizer
+from farspan.training.chats import answer_prompts
+from farspan.training.config import Stage, TrainConfig
+from farspan.training.loop import Batch, train
+
+ADAPTER_BITS = 3.2  # 106 M weights then take 42 MiB.
+
+DEFAULT_READER = TrainConfig(
+    plan="reader",
+    steps=1500,
+    stages=(Stage(0.3, 8192), Stage(0.6, 32_768), Stage(1.0, 131_072)),
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """The checkpoint that training starts from."""
+
+    config: ModelConfig
+    tensors: dict[str, Tensor]
+    tokenizer: Tokenizer
+    sha256: str
+
+    @classmethod
+    def load(cls, path: Path) -> Base:
+        """Reads a GGUF file in float32."""
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        return cls(*read_gguf(path), sha256)
+
+    def decoder(self, plan: str, device: str) -> Decoder:
+        """A bfloat16 decoder with the base's weights and the plan's mixers."""
+        decoder = Decoder(self.config, parse_plan(plan, self.config.n_layers))
+        decoder.load_hugging_face(self.tensors)
+        return decoder.to(device, torch.bfloat16)
+
+
+class ReaderRows:
+    """Batches of a step: read rows, book text, and the base model's chats."""
+
+    def __init__(self, sampler: RowSampler, chats: Batch, config: TrainConfig) -> None:
+        self.sampler, self.chats, self.config = sampler, chats, config
+
+    def batches(self, step: int) -> list[Batch]:
+        """Read rows first; chats rotate through the prepared ones."""
+        config = self.config
+        length = config.row_tokens(step)
+        rows = self.sampler.read_batch(
+            step, config.read_tokens // length, length, config.tail_tokens
+        )
+        text = self.sampler.text_batch(step, config.text_rows, config.text_tokens)
+        found = [_as_batch(rows), _as_batch(text)]
+        if config.chat_rows:
+            picks = (torch.arange(config.chat_rows) + step * config.chat_rows) % len(
+                self.chats.token_bt
+            )
+            found.append(Batch(self.chats.token_bt[picks], self.chats.weight_bt[picks], 0))
+        return found
+
+
+def _as_batch(rows: ReadRows) -> Batch:
+    length = rows.token_bt.shape[1]
+    first = length - rows.tail_tokens if rows.tail_tokens else 0
+    return Batch(torch.from_numpy(rows.token_bt), torch.from_numpy(rows.weight_bt), first)
+
+
+def default_reader(
+    corpus: Path,
+    base_path: Path,
+    folder: Path,
+    config: TrainConfig = DEFAULT_READER,
+    *,
+    device: str = "cuda",
+    stop_after: float | None = None,
+    log: Callable[[dict[str, object]], None] = lambda row: None,
+) -> Path | None:
+    """Trains the reader adapter of the default model on one GPU, from a prepared corpus.
+
+    Resumes from `folder` if it holds an unfinished run. Returns the adapter's path, or None when
+    `stop_after` seconds ended it early; run it again to go on. `log` also gets every row written
+    to `folder/log.jsonl`. Raises `RequestError` without a GPU or with a corpus of another kind.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("training needs a GPU and none is visible; --device cpu is for trials")
+    folder.mkdir(parents=True, exist_ok=True)
+    base = Base.load(base_path)
+    format = DialogueFormat.from_tokenizer(base.tokenizer)
+    with (folder / "log.jsonl").open("a") as file:
+
+        def tell(row: dict[str, object]) -> None:
+            print(json.dumps(row), file=file, flush=True)
+            log(row)
+
+        chats = Batch(torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, 1), 0)
+        if config.chat_rows:
+            began = time.monotonic()
+            chats = answer_prompts(
+                base.decoder("full", device), base.tokenizer, chat_prompts(), config.chat_tokens
+            )
+            chats = Batch(chats.token_bt, chats.weight_bt, 0)
+            tell({"chats": len(chats.token_bt), "seconds": time.monotonic() - began})
+        sampler = RowSampler(Corpus.load(corpus), base.tokenizer, format, config.seed)
+        decoder = base.decoder(config.plan, device)
+        source = ReaderRows(sampler, chats, config)
+        began = time.monotonic()
+        done = train(decoder, source, config, folder, stop_after=stop_after, log=tell)
+        tell({"steps_done": done, "seconds": time.monotonic() - began})
+    if done < config.steps:
+        return None
+    return write_adapter(base, decoder, config, folder / "reader.safetensors")
+
+
+def write_adapter(base: Base, decoder: Decoder, config: TrainConfig, path: Path) -> Path:
+    """The quantised difference between the trained decoder and its base."""
+    metadata = AdapterMetadata(
+        base.sha256,
+        str(decoder.plan),
+        recipe="default_reader",
+        seed=config.seed,
+        notes={"config": json.loads(config.to_json())},
+    )
+    tuned = {name: x.cpu() for name, x in decoder.hugging_face_tensors().items()}
+    frozen = {"model.embed_tokens.weight", "lm_head.weight"}
+    changed = {name: x for name, x in tuned.items() if name not in frozen}
+    save_adapter(path, make_adapter(base.tensors, changed, ADAPTER_BITS, metadata))
+    return path

@@ -1,0 +1,73 @@
+"""Logits equal those of transformers on the same weights, full attention, float32."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from farspan.mixers.base import Tokens
+from farspan.models.config import ModelConfig
+from farspan.models.decoder import Decoder
+from farspan.models.plan import parse_plan
+
+transformers = pytest.importorskip("transformers")
+
+SIZES = {
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-6,
+    "attn_implementation": "eager",
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+CASES = {
+    "llama": ("LlamaConfig", {"rope_theta": 1e4}),
+    "llama-tied": ("LlamaConfig", {"tie_word_embeddings": True, "head_dim": 16}),
+    "llama-llama3": ("LlamaConfig", {"rope_scaling": {**LLAMA3, "rope_theta": 5e5}}),
+    "llama-linear": ("LlamaConfig", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
+    "qwen2": ("Qwen2Config", {"rope_theta": 1e6}),
+    "qwen2-yarn": ("Qwen2Config", {"rope_scaling": YARN}),
+    "qwen3": ("Qwen3Config", {"head_dim": 16}),
+    "mistral": ("MistralConfig", {"sliding_window": None, "head_dim": 8}),
+}
+
+
+def ours(config: ModelConfig, tensors: dict[str, torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
+    decoder = Decoder(config, parse_plan("full", config.n_layers)).eval()
+    decoder.load_hugging_face(tensors)
+    state = decoder.init_state(ids.shape[0])
+    logits = []
+    with torch.no_grad():
+        for start, stop in ((0, 50), (50, 51), (51, ids.shape[1])):
+            tokens = Tokens.plain(ids.shape[0], stop - start, start=start, first_asked=0)
+            features, state = decoder(ids[:, start:stop], tokens, state)
+            logits.append(decoder.logits(features))
+    return torch.cat(logits, dim=1)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tiny_models_of_each_family(case):
+    name, extra = CASES[case]
+    torch.manual_seed(3)
+    config = getattr(transformers, name)(**SIZES, **extra)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval().float()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.2)
+    ids = torch.randint(96, (2, 100))
+    with torch.no_grad():
+        wanted = model(ids).logits
+    tensors = dict(model.state_dict())
+    mine = ModelConfig.from_hugging_face(config.to_dict())
+    torch.testing.assert_close(ours(mine, tensors, ids), wanted, atol=1e-3, rtol=0)
