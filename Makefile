@@ -1,0 +1,41 @@
+# Everything happens in .venv, made on first use. `make` alone lists what there is.
+
+PY := .venv/bin/python
+BOOK := .demo/the-black-arrow.txt
+
+.PHONY: help demo test test-slow lint clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/.ready $(BOOK) ## read a whole book and ask two questions about it
+	.venv/bin/farspan ask $(BOOK) "Under what name did Lawless die as a friar?" --session demo
+	@echo
+	@echo "The second question reads nothing again:"
+	.venv/bin/farspan ask $(BOOK) "What is the name of Skipper Arblaster's ship?" --session demo
+
+test: lint ## set up, check style and types, run the tests
+	$(PY) -m pytest
+
+test-slow: .venv/.ready-dev ## run the tests that take minutes
+	$(PY) -m pytest -m slow
+
+lint: .venv/.ready-dev ## check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+clean: ## remove the environment and everything that was made
+	rm -rf .venv .demo .pytest_cache .hypothesis .mypy_cache .ruff_cache build dist src/*.egg-info
+
+.venv/.ready: pyproject.toml tools/install.sh
+	tools/install.sh .venv
+	@touch $@
+
+.venv/.ready-dev: pyproject.toml tools/install.sh
+	tools/install.sh .venv dev
+	@touch .venv/.ready $@
+
+.demo/%.txt: examples/%.txt.gz
+	@mkdir -p $(@D)
+	gzip -dc $< > $@.part && mv $@.part $@

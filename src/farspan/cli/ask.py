@@ -1,0 +1,194 @@
+"""`farspan ask`: documents and a question in, an answer with quotations out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farspan.cli import main
+from farspan.cli.progress import ReadingBar
+from farspan.data.reader import STDIN, read_documents
+from farspan.errors import RequestError
+
+if TYPE_CHECKING:
+    from farspan.apps.ask import Answer
+    from farspan.data.reader import Document
+    from farspan.models.load import LoadedModel
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[PATH]... QUESTION",
+        help="Text files (.txt, .md), or - for standard input, and then the question.",
+        show_default=False,
+    ),
+]
+Session = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name what is read; later asked without PATH."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|PATH", help="A checkpoint folder, GGUF file or hub name."),
+]
+PlanText = Annotated[str | None, typer.Option("--plan", help="Layer plan: full, reader or a list.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Dtype = Annotated[str | None, typer.Option(help="bfloat16 or float32.")]
+Force = Annotated[bool, typer.Option("--force", help="Read again even if it was read.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
+TopP = Annotated[float, typer.Option(help="Sample from the likeliest tokens of this share.")]
+Seed = Annotated[int, typer.Option(help="Makes sampling repeatable.")]
+
+
+def ask(
+    words: Words,
+    session: Session = None,
+    as_json: Json = False,
+    max_tokens: MaxTokens = 256,
+    model: Model = None,
+    plan: PlanText = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    force: Force = False,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Answer a question about documents, with quotations and their places.
+
+    What was read is kept, so the next question about the same documents begins at once; Ctrl-C
+    loses nothing. Answers go to standard output, everything else to standard error.
+
+    Example: farspan ask war-and-peace.txt "Whom does Natasha marry?"
+    """
+    document, question = _document_and_question(words, session)
+
+    from farspan.apps.ask import ask as ask_document
+    from farspan.apps.ask import check_question
+    from farspan.engine.generate import Sampling
+    from farspan.models.load import load_model
+
+    check_question(question)
+    sampling = Sampling(max_tokens, temperature, top_p, seed)
+    model, plan, dtype = _settings(session, document, (model, plan, dtype))
+    loaded = load_model(model, plan=plan, device=device, dtype=dtype, say=_say)
+    before = time.perf_counter() - main.STARTED
+    on_text = None if as_json else _write
+    with ReadingBar() as bar:
+        try:
+            answer = ask_document(
+                document,
+                question,
+                loaded,
+                session=session,
+                force=force,
+                sampling=sampling,
+                on_text=on_text,
+                on_progress=bar,
+            )
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(_what_is_kept(bar)) from error
+    if as_json:
+        print(json.dumps(_report(answer, loaded, before), ensure_ascii=False))
+    else:
+        print("\n" + _quotations(answer))
+
+
+def _document_and_question(
+    words: list[str], session: str | None
+) -> tuple[Document | None, str]:
+    """The last word is the question; raises `RequestError` if it looks like a document."""
+    *paths, question = words
+    if question == STDIN or (len(question) < 4096 and Path(question).exists()):
+        raise RequestError(
+            f'there is no question: {question} is a document; put the question last, as in farspan'
+            f' ask {question} "Who is it about?"'
+        )
+    if not paths and session is None:
+        raise RequestError(
+            "there is no document; name a text file before the question, - for standard input, or"
+            " --session NAME for what was read before"
+        )
+    return (read_documents(paths) if paths else None), question
+
+
+def _settings(
+    session: str | None,
+    document: Document | None,
+    given: tuple[str | None, str | None, str | None],
+) -> tuple[str, str | None, str | None]:
+    """Model, plan and dtype as given, or as the session that is gone on with was read."""
+    from farspan.engine.session import stored_settings
+    from farspan.models.default import DEFAULT_MODEL
+
+    model, plan, dtype = given
+    if session is not None and document is None:
+        stored = stored_settings(session)
+        if stored is not None and model in (None, stored.model):
+            return stored.model, plan or stored.plan, dtype or stored.dtype
+    return model or DEFAULT_MODEL, plan, dtype
+
+
+def _say(message: str) -> None:
+    print(f"farspan: {message}", file=sys.stderr)
+
+
+def _write(piece: str) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+def _what_is_kept(bar: ReadingBar) -> str:
+    if bar.last is None or bar.last.done == bar.last.total:
+        return "interrupted; what was read is kept"
+    return (
+        f"interrupted; {bar.last.done:,} of {bar.last.total:,} tokens are read and kept, the same"
+        " command goes on from there"
+    )
+
+
+def _quotations(answer: Answer) -> str:
+    """The quotations, and a line on what it took."""
+    lines = []
+    for cited in answer.citations:
+        text = " ".join(cited.text.split())
+        lines.append(
+            f"\n  “{text}”\n  {cited.file}, line {cited.line}, characters"
+            f" {cited.start}–{cited.end}, at {cited.percent:.1f} %"
+        )
+    return "\n".join(lines)
+
+
+def _report(answer: Answer, model: LoadedModel, before: float) -> dict[str, object]:
+    """The object that `--json` prints; times count from the start of the program."""
+    return {
+        "answer": answer.text,
+        "citations": [asdict(cited) for cited in answer.citations],
+        "tokens_read": answer.tokens_read,
+        "tokens_total": answer.tokens_total,
+        "answer_tokens": answer.answer_tokens,
+        "seconds": round(before + answer.seconds, 3),
+        "tokens_per_second": round(answer.tokens_per_second, 1),
+        "first_token_seconds": round(before + answer.first_token_seconds, 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "model": model.name,
+        "plan": model.plan,
+        "dtype": model.dtype,
+        "device": str(model.device),
+        "session": answer.session,
+    }
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory that this process had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,1 @@
+"""Document readers, corpora and synthetic tasks."""

@@ -1,0 +1,1 @@
+"""Reading, generation and sessions."""

@@ -1,0 +1,1 @@
+"""Measured answers: needles, perplexity, speed."""

@@ -1,0 +1,332 @@
+"""A model that can be asked: decoder, tokenizer and dialogue format, by name.
+
+The default model is merged with farspan's adapter once and kept in the cache folder as the
+decoder's own matrices, which later starts map into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from farspan import compat
+from farspan.errors import DamagedFileError, RequestError
+from farspan.files import told_if_full, write_whole
+from farspan.models.chat import DialogueFormat
+from farspan.models.config import ModelConfig
+from farspan.models.decoder import Decoder
+from farspan.models.default import DEFAULT_MODEL, SHA256, default_model_path
+from farspan.models.plan import Plan, parse_plan
+from farspan.models.tokenizer import Tokenizer, read_json
+from farspan.paths import cache_folder
+
+DEFAULT_PLAN = "reader"
+CACHE_FORMAT = 1
+DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float32": torch.float32,
+    "fp32": torch.float32,
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to read and answer; `identity` is a hash of weights, plan and dtype."""
+
+    decoder: Decoder
+    tokenizer: Tokenizer
+    format: DialogueFormat
+    identity: str
+    name: str
+
+    @property
+    def plan(self) -> str:
+        """The layer plan, readable."""
+        return str(self.decoder.plan)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self.decoder.device
+
+    @property
+    def dtype(self) -> str:
+        """The name of the dtype it computes in."""
+        return str(self.decoder.dtype).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """The decoder's matrices and what belongs to them, before there is a plan."""
+
+    config: ModelConfig
+    tensors: Mapping[str, Tensor]
+    tokenizer: Tokenizer
+    format: DialogueFormat
+
+
+def load_model(
+    name: str = DEFAULT_MODEL,
+    *,
+    plan: str | None = None,
+    device: str = "auto",
+    dtype: str | None = None,
+    adapter: bool = True,
+    say: Say = lambda message: None,
+) -> LoadedModel:
+    """Loads the default model, or a checkpoint by local path or hub name, onto a device.
+
+    `plan` is a layer plan or preset; by default that of the adapter, or `full` for models without
+    one. The adapter goes into the default model unless `adapter` is false or the plan has other
+    recall layers than it was trained for. `say` is told, once, what takes long or is done
+    otherwise than asked. Raises `RequestError` for unknown names, plans, devices and dtypes.
+    """
+    place = find_device(device)
+    kind = find_dtype(dtype, place)
+    with torch.no_grad():
+        if name == DEFAULT_MODEL:
+            weights, key, chosen = _load_default(plan, kind, adapter, say)
+        else:
+            name = str(Path(name).resolve()) if Path(name).exists() else name
+            weights, key, chosen = _load_other(name, plan, kind, say)
+    parsed = parse_plan(chosen, weights.config.n_layers)
+    decoder = _assemble(weights, parsed).to(place)
+    identity = _digest(key, str(parsed), str(kind), asdict(weights.format))
+    return LoadedModel(decoder, weights.tokenizer, weights.format, identity, name)
+
+
+def find_device(name: str) -> torch.device:
+    """A device by name; `auto` is the GPU if there is one. `RequestError` for what is not here."""
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    allowed = ["auto", "cpu", *(["cuda", *_gpus()] if cuda else [])]
+    if name not in allowed:
+        reason = " (torch sees no NVIDIA GPU)" if name.startswith("cuda") and not cuda else ""
+        raise RequestError(
+            f"device {name!r} is not available{reason}; use one of {', '.join(allowed)}"
+        )
+    return torch.device(name)
+
+
+def find_dtype(name: str | None, device: torch.device) -> torch.dtype:
+    """A dtype by name, by default what the device computes fastest; `RequestError` otherwise."""
+    if name is None:
+        return torch.bfloat16 if device.type == "cuda" else compat.cpu_compute_dtype()
+    if name not in DTYPES:
+        raise RequestError(f"dtype {name!r} is unknown; use one of {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _gpus() -> list[str]:
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+
+
+class _NoRandomStart(TorchFunctionMode):
+    """Leaves out random initial weights, which on the meta device would import torch._dynamo."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _hollow(config: ModelConfig, plan: Plan) -> Decoder:
+    """A decoder without weights."""
+    with torch.device("meta"), _NoRandomStart():
+        return Decoder(config, plan).requires_grad_(False).eval()
+
+
+def _assemble(weights: _Weights, plan: Plan) -> Decoder:
+    """A decoder around the tensors as they are, without a copy."""
+    decoder = _hollow(weights.config, plan)
+    decoder.load_state_dict(dict(weights.tensors), strict=False, assign=True)
+    if weights.config.tied_embeddings:
+        decoder.head.weight = decoder.embed.weight
+    assert not any(parameter.is_meta for parameter in decoder.parameters()), "weights are missing"
+    return decoder
+
+
+def _fuse(config: ModelConfig, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The decoder's own matrices from tensors under Hugging Face names."""
+    decoder = _hollow(config, parse_plan("full", config.n_layers)).to(dtype).to_empty(device="cpu")
+    if config.tied_embeddings:
+        decoder.head.weight = decoder.embed.weight
+    decoder.load_hugging_face(tensors)
+    return {name: value.detach() for name, value in decoder.named_parameters()}
+
+
+# The default model
+
+
+def shipped_adapter() -> Path:
+    """Where the adapter of the default model lies, if it is there."""
+    return Path(__file__).parent.parent / "weights" / "reader.safetensors"
+
+
+def _load_default(
+    plan: str | None, dtype: torch.dtype, adapter: bool, say: Say
+) -> tuple[_Weights, str, str]:
+    path = shipped_adapter()
+    digest, trained_plan = "", DEFAULT_PLAN
+    if adapter and path.is_file():
+        digest, trained_plan = _adapter_header(path)
+    chosen = plan or trained_plan
+    if digest and plan is not None and not _same_recall(plan, trained_plan):
+        say(f"plan {plan!r}: without the adapter, which was trained for other recall layers")
+        digest = ""
+    key = _digest(CACHE_FORMAT, SHA256, digest, str(dtype))
+    return _MergedCache(key).load(path if digest else None, dtype, say), key, chosen
+
+
+def _same_recall(plan: str, trained_plan: str) -> bool:
+    n_layers = 30  # of SmolLM2-135M
+    one, two = (parse_plan(text, n_layers) for text in (plan, trained_plan))
+    return one.recall_layers == two.recall_layers
+
+
+def _adapter_header(path: Path) -> tuple[str, str]:
+    """Checksum and plan of an adapter, without reading its tensors."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads(file.metadata()["farspan_adapter"])
+        return str(header["sha256"]), str(header["metadata"]["plan"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            f"the adapter {path} is damaged ({error}); reinstall farspan"
+        ) from error
+
+
+class _MergedCache:
+    """The default model's weights after merging, under a key of everything they come from."""
+
+    def __init__(self, key: str) -> None:
+        self.folder = cache_folder() / "models" / f"{DEFAULT_MODEL}-{key[:24]}"
+
+    def load(self, adapter: Path | None, dtype: torch.dtype, say: Say) -> _Weights:
+        if self.folder.exists():
+            try:
+                return self._read()
+            except DamagedFileError as error:
+                say(f"the cached model is damaged and is made again ({error})")
+        else:
+            say("preparing the model; this happens once")
+        weights = self._make(adapter, dtype, say)
+        self._write(weights)
+        return weights
+
+    def _read(self) -> _Weights:
+        about = read_json(self.folder / "about.json")
+        try:
+            for name, stamp in about["files"].items():
+                _check_stamp(self.folder / name, stamp)
+            tensors = load_file(str(self.folder / "weights.safetensors"))
+            config = about["config"] | {"eos_token_ids": tuple(about["config"]["eos_token_ids"])}
+            return _Weights(
+                ModelConfig(**config),
+                tensors,
+                Tokenizer.load(self.folder),
+                DialogueFormat(**about["format"]),
+            )
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{self.folder}: {error}") from error
+
+    def _make(self, adapter: Path | None, dtype: torch.dtype, say: Say) -> _Weights:
+        from farspan.models.gguf import read_gguf
+
+        config, tensors, tokenizer = read_gguf(default_model_path(say), torch.float32)
+        if adapter is not None:
+            from farspan.models.adapter import load_adapter
+
+            load_adapter(adapter).merge_(tensors)
+            if "lm_head.weight" in tensors:
+                config = replace(config, tied_embeddings=False)
+        fused = _fuse(config, tensors, dtype)
+        return _Weights(config, fused, tokenizer, DialogueFormat.from_tokenizer(tokenizer))
+
+    def _write(self, weights: _Weights) -> None:
+        """All files in a folder of another name, which then takes the place of any old one."""
+        fresh = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.part")
+        try:
+            with told_if_full(self.folder.parent):
+                weights.tokenizer.save(fresh)
+            data = save({name: value.contiguous() for name, value in weights.tensors.items()})
+            write_whole(fresh / "weights.safetensors", data)
+            about = {
+                "files": {path.name: _stamp(path) for path in fresh.iterdir()},
+                "config": asdict(weights.config),
+                "format": asdict(weights.format),
+            }
+            write_whole(fresh / "about.json", json.dumps(about).encode())
+            shutil.rmtree(self.folder, ignore_errors=True)
+            fresh.rename(self.folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _stamp(path: Path) -> dict[str, Any]:
+    """What a file is: size, time of change, and checksum."""
+    with open(path, "rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "time": path.stat().st_mtime_ns, "sha256": checksum}
+
+
+def _check_stamp(path: Path, stamp: Mapping[str, Any]) -> None:
+    """Raises `DamagedFileError` for a file that changed; reads it only if its time did."""
+    about = path.stat()
+    if about.st_size == stamp["size"] and about.st_mtime_ns == stamp["time"]:
+        return
+    if _stamp(path)["sha256"] != stamp["sha256"]:
+        raise DamagedFileError(f"{path} is not what was written")
+
+
+# Other models
+
+
+def _load_other(
+    name: str, plan: str | None, dtype: torch.dtype, say: Say
+) -> tuple[_Weights, str, str]:
+    from farspan.models.gguf import read_gguf
+    from farspan.models.huggingface import find_checkpoint, read_folder
+
+    path = find_checkpoint(name)
+    config, tensors, tokenizer = (
+        read_folder(path, dtype) if path.is_dir() else read_gguf(path, dtype)
+    )
+    if plan is None:
+        say(
+            f"{name} has no adapter that was trained to read long documents, so it reads with full"
+            " attention: time and memory grow with the square of the length; --plan changes that"
+        )
+    fused = _fuse(config, tensors, dtype)
+    weights = _Weights(config, fused, tokenizer, DialogueFormat.from_tokenizer(tokenizer))
+    return weights, _fingerprint(path), plan or "full"
+
+
+def _fingerprint(path: Path) -> str:
+    """A hash of the names, sizes and times of a checkpoint's files."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    stats = [(file.name, file.stat()) for file in files if file.is_file()]
+    return _digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+
+
+def _digest(*values: Any) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
