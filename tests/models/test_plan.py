@@ -32,8 +32,8 @@ def test_nested_repeats():
 
 def test_reader_preset_of_the_default_model():
     plan = parse_plan("reader", 30)
-    assert plan.recall_layers == (5, 8, 11, 14, 17)
-    assert plan.read_depth == 18
+    assert plan.recall_layers == (6, 10, 14, 18)
+    assert plan.read_depth == 19
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3, 12, 28, 80])

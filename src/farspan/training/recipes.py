@@ -31,9 +31,16 @@ ADAPTER_BITS = 3.2  # 106 M weights then take 42 MiB.
 
 DEFAULT_READER = TrainConfig(
     plan="reader",
-    steps=1500,
-    stages=(Stage(0.3, 8192), Stage(0.6, 32_768), Stage(1.0, 131_072)),
+    steps=1160,
+    learning_rate=4e-4,
+    stages=(Stage(0.6, 8192), Stage(0.9, 32_768), Stage(1.0, 65_536)),
+    read_tokens=65_536,
+    tail_tokens=1024,
+    text_rows=3,
+    chat_rows=6,
+    chat_tokens=192,
 )
+"""What trained the shipped adapter: 76 M read tokens, 6.5 minutes on one H200."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,6 @@ def default_reader(
             chats = answer_prompts(
                 base.decoder("full", device), base.tokenizer, chat_prompts(), config.chat_tokens
             )
-            chats = Batch(chats.token_bt, chats.weight_bt, 0)
             tell({"chats": len(chats.token_bt), "seconds": time.monotonic() - began})
         sampler = RowSampler(Corpus.load(corpus), base.tokenizer, format, config.seed)
         decoder = base.decoder(config.plan, device)
