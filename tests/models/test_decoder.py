@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -42,7 +44,7 @@ def run(decoder, ids, first_asked, cuts=(), state=None, generic=False, start=0):
     tokens = tokens.generic() if generic else tokens
     state = state or decoder.init_state(ids.shape[0])
     edges, parts = [0, *cuts, ids.shape[1]], []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         features, state = decoder(ids[:, a:b], tokens.slice(a, b), state)
         if features is not None:
             parts.append(features)

@@ -25,9 +25,9 @@ Hear = Callable[[str], None]
 class Answer:
     """What was answered, from where, and at what cost.
 
-    `tokens_read` were read for this question, at `tokens_per_second`; `tokens_total` is the
-    document. `seconds` counts everything, `first_token_seconds` what it took until the answer
-    began, both from the call.
+    `tokens_read` of `tokens_total` were read for this question, at `tokens_per_second`; they count
+    the document and the few tokens before it. `seconds` is the time until all was done,
+    `first_token_seconds` until the answer began, both from the call.
     """
 
     text: str
@@ -88,6 +88,7 @@ def answer(
     assert session.manifest.is_complete, "read the session first"
     started = time.perf_counter() if started is None else started
     model = session.model
+    recall = bool(model.decoder.plan.recall_layers)
     looks = Looks(-(-len(session.ids) // BLOCK))
     out = StreamDecoder(model.tokenizer)
     pieces: list[str] = []
@@ -95,9 +96,11 @@ def answer(
     count = 0
 
     def hear(piece: str) -> None:
-        pieces.append(piece)
-        if on_text is not None and piece:
-            on_text(piece)
+        piece = piece if pieces else piece.lstrip()
+        if piece:
+            pieces.append(piece)
+            if on_text is not None:
+                on_text(piece)
 
     for token in generate(
         model.decoder,
@@ -106,7 +109,7 @@ def answer(
         stop_ids=model.tokenizer.eos_ids,
         sampling=sampling,
         watch_block=BLOCK,
-        on_look=looks.add,
+        on_look=looks.add if recall else None,
     ):
         first_token = first_token or time.perf_counter() - started
         count += 1
@@ -117,7 +120,7 @@ def answer(
         text=text.strip(),
         citations=_citations(session, looks, f"{question} {text}"),
         tokens_read=session.tokens_read,
-        tokens_total=len(session.ids) - session.manifest.n_prefix,
+        tokens_total=len(session.ids),
         answer_tokens=count,
         seconds=time.perf_counter() - started,
         tokens_per_second=session.tokens_read / read_seconds if read_seconds else 0.0,

@@ -26,6 +26,9 @@ _KEPT_BLOCKS = 32  # of each head and answer token
 _PEAKS = 12
 _ALIKE = 2.0  # A block must draw more than this many times what it draws from any token.
 _WEAK = 0.1  # Below this share of the best score a quotation is left out.
+_WORDS_COUNT = 2.0  # A sentence that has all words of question and answer counts three times.
+_BESIDE = 0.25
+_COMPANY = 0.4  # A neighbour of this share of the best sentence's rank is quoted with it.
 _REACH = 600  # Characters around a block in which its sentences are looked for.
 _WORD = re.compile(r"\w[\w'’-]*")
 
@@ -34,8 +37,8 @@ _WORD = re.compile(r"\w[\w'’-]*")
 class Citation:
     """A quotation: `text` is exactly characters `start` to `end` of the file's text.
 
-    `line` counts from 1, `percent` is the place in the file, `score` the share of the attention
-    that the answer paid to the document.
+    `line` counts from 1, `percent` is the place in the file, `score` the share in all that the
+    answer's tokens looked at (see `Looks.scores`).
     """
 
     file: str
@@ -123,9 +126,9 @@ def cite(
     chosen: list[_Candidate] = []
     for candidate in sorted(found, key=lambda x: -x.rank):
         apart = all(x.end <= candidate.start or candidate.end <= x.start for x in chosen)
-        if apart and candidate.attention >= _WEAK * chosen[0].attention if chosen else True:
+        if apart and (not chosen or candidate.attention >= _WEAK * chosen[0].attention):
             chosen.append(candidate)
-    return tuple(_citation(document, x, inside.sum()) for x in chosen[:MAX_CITATIONS])
+    return tuple(_citation(document, x, float(inside.sum())) for x in chosen[:MAX_CITATIONS])
 
 
 def _block_edges(
@@ -145,7 +148,7 @@ def _word_weights(words: str, text: str) -> dict[str, float]:
         if len(word) > 2 or word.isdigit():
             count = lower.count(word)
             if count:
-                weights[word] = math.log(max(len(text) / 6 / count, 1.0))
+                weights[word] = math.log1p(len(text) / count)
     return weights
 
 
@@ -156,7 +159,7 @@ def _around(
     peak: int,
     weights: dict[str, float],
 ) -> _Candidate | None:
-    """The best quotation that touches the block `peak`."""
+    """The best quotation at the block `peak` or beside it."""
     first, last = int(edges[peak]), int(edges[peak + 1])
     place = document.place(first) or document.place(last - 1)
     if place is None:
@@ -164,29 +167,42 @@ def _around(
     part = place.part
     low, high = max(part.start, first - _REACH), min(part.start + part.length, last + _REACH)
     spans = sentence_spans(document.text, low, high)
-    touching = [i for i, (a, b) in enumerate(spans) if a < last and first < b]
-    if not touching:
+    spread = _spread(scores)
+    near = _touching(spans, int(edges[max(peak - 1, 0)]), int(edges[min(peak + 2, len(scores))]))
+    if not near:
         return None
 
-    def attention(span: tuple[int, int]) -> float:
-        return _mass(edges, scores, *span)
-
     def rank(span: tuple[int, int]) -> float:
-        return attention(span) * (1 + _shared(document.text[span[0] : span[1]], weights))
+        shared = _shared(document.text[span[0] : span[1]], weights)
+        return _mass(edges, spread, *span) * (1 + _WORDS_COUNT * shared)
 
-    best = max(touching, key=lambda i: rank(spans[i]))
+    best = max(near, key=lambda i: rank(spans[i]))
     span = spans[best]
     if span[1] - span[0] > MAX_CHARS:
-        span = _cut(document.text, *span, (max(first, span[0]) + min(last, span[1])) // 2)
+        centre = (max(first, span[0]) + min(last, span[1])) // 2
+        span = _cut(document.text, *span, min(max(centre, span[0]), span[1]))
     else:
-        span = _widen(spans, best, touching)
-    return _Candidate(*span, part, attention(span), rank(span))
+        worth = [i for i in near if rank(spans[i]) >= _COMPANY * rank(span)]
+        span = _widen(spans, best, worth)
+    return _Candidate(*span, part, _mass(edges, scores, *span), rank(span))
 
 
-def _widen(spans: list[tuple[int, int]], best: int, touching: list[int]) -> tuple[int, int]:
-    """The sentence, with its neighbours in the block as long as the quotation stays short."""
+def _touching(spans: list[tuple[int, int]], first: int, last: int) -> list[int]:
+    return [i for i, (a, b) in enumerate(spans) if a < last and first < b]
+
+
+def _spread(scores: np.ndarray) -> np.ndarray:
+    """Scores that reach into the neighbouring blocks: heads look just before or behind, too."""
+    beside = np.zeros_like(scores)
+    beside[1:] += scores[:-1]
+    beside[:-1] += scores[1:]
+    return scores + _BESIDE * beside
+
+
+def _widen(spans: list[tuple[int, int]], best: int, worth: list[int]) -> tuple[int, int]:
+    """The sentence, with neighbours that are worth it as long as the quotation stays short."""
     first = last = best
-    for i in sorted(touching, key=lambda i: abs(i - best)):
+    for i in sorted(worth, key=lambda i: abs(i - best)):
         low, high = min(first, i), max(last, i)
         if high - low == last - first + 1 and spans[high][1] - spans[low][0] <= MAX_CHARS:
             first, last = low, high

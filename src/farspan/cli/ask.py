@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from farspan.data.reader import Document
     from farspan.models.load import LoadedModel
 
-Words = Annotated[
-    list[str],
+Paths = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[PATH]... QUESTION",
-        help="Text files (.txt, .md), or - for standard input, and then the question.",
+        metavar="[PATH]...",
+        help="Text files (.txt, .md), or - for standard input.",
         show_default=False,
     ),
+]
+Question = Annotated[
+    str,
+    typer.Argument(metavar="QUESTION", help="What to ask, in quotes.", show_default=False),
 ]
 Session = Annotated[
     str | None,
@@ -50,7 +54,8 @@ Seed = Annotated[int, typer.Option(help="Makes sampling repeatable.")]
 
 
 def ask(
-    words: Words,
+    paths: Paths = None,
+    question: Question = "",
     session: Session = None,
     as_json: Json = False,
     max_tokens: MaxTokens = 256,
@@ -70,14 +75,12 @@ def ask(
 
     Example: farspan ask war-and-peace.txt "Whom does Natasha marry?"
     """
-    document, question = _document_and_question(words, session)
+    document = _document(paths or [], question, session)
 
     from farspan.apps.ask import ask as ask_document
-    from farspan.apps.ask import check_question
     from farspan.engine.generate import Sampling
     from farspan.models.load import load_model
 
-    check_question(question)
     sampling = Sampling(max_tokens, temperature, top_p, seed)
     model, plan, dtype = _settings(session, document, (model, plan, dtype))
     loaded = load_model(model, plan=plan, device=device, dtype=dtype, say=_say)
@@ -103,22 +106,24 @@ def ask(
         print("\n" + _quotations(answer))
 
 
-def _document_and_question(
-    words: list[str], session: str | None
-) -> tuple[Document | None, str]:
-    """The last word is the question; raises `RequestError` if it looks like a document."""
-    *paths, question = words
-    if question == STDIN or (len(question) < 4096 and Path(question).exists()):
+def _document(paths: list[str], question: str, session: str | None) -> Document | None:
+    """What the paths name, None for a session's own; checks first that there is a question."""
+    if question == STDIN or (0 < len(question) < 1024 and Path(question).exists()):
         raise RequestError(
-            f'there is no question: {question} is a document; put the question last, as in farspan'
-            f' ask {question} "Who is it about?"'
+            f"there is no question: {question} is a document; put the question last, as in"
+            f' farspan ask {question} "Who is it about?"'
+        )
+    if not question.strip():
+        raise RequestError(
+            "there is no question; put it in quotes behind the documents, as in farspan ask"
+            ' book.txt "Who is it about?"'
         )
     if not paths and session is None:
         raise RequestError(
             "there is no document; name a text file before the question, - for standard input, or"
             " --session NAME for what was read before"
         )
-    return (read_documents(paths) if paths else None), question
+    return read_documents(paths) if paths else None
 
 
 def _settings(

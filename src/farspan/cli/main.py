@@ -22,12 +22,18 @@ STARTED = time.perf_counter()
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("farspan.cli.ask", "Ask a question about documents of any length."),
+    "bench": ("farspan.cli.bench", "Measure speed and memory, beside other engines."),
+    "train": ("farspan.cli.train", "Train an adapter by a recipe."),
 }
 """Each command's module, and its line in the list of commands.
 
 The module has a function of the command's name, or a `typer.Typer` called `app`. It is imported
 only when the command is called, and imports torch and the like only when it runs.
 """
+
+# Threads that wait should sleep: where they spin, as by default, another busy program on the same
+# cores makes answers ten times slower. Read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FAILED, WRONG_REQUEST, INTERRUPTED = 1, 2, 130
 
@@ -92,19 +98,29 @@ def _nothing() -> None:
     """Stands for a command that this command line does not call."""
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"farspan {__version__}")
+        raise typer.Exit
+
+
+def _debug(wanted: bool) -> None:
+    if wanted:
+        os.environ["FARSPAN_DEBUG"] = "1"
+
+
 def _options(
-    version: bool = typer.Option(False, "--version", help="Show the version.", is_eager=True),
-    debug: bool = typer.Option(False, "--debug", help="Show where an unexpected error happened."),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", is_eager=True, callback=_show_version
+    ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show where an unexpected error happened.", callback=_debug
+    ),
 ) -> None:
     """Million-token context for language models, on a laptop and on GPUs.
 
     Example: farspan ask book.txt "Whom does Natasha marry?"
     """
-    if version:
-        typer.echo(f"farspan {__version__}")
-        raise typer.Exit
-    if debug:
-        os.environ["FARSPAN_DEBUG"] = "1"
 
 
 def _tell(sentence: str) -> None:

@@ -26,6 +26,7 @@ class ReadingBar:
         self._task: Any = None
 
     def __call__(self, progress: Progress) -> None:
+        """Shows how far it is."""
         self.last = progress
         now = time.monotonic()
         if self._bar is None and sys.stderr.isatty():

@@ -50,25 +50,32 @@ def generate(
 ) -> Iterator[int]:
     """Yields the ids that follow `prompt`, up to a stop id (not yielded) or the most allowed.
 
-    `state` stays as it is. The prompt runs in one chunk; with `on_look`, each answer token is
-    watched in blocks of `watch_block` stored tokens as it goes in.
+    `state` stays as it is. The prompt runs in one chunk, which is fastest when not watched. With
+    `on_look`, each answer token is watched in blocks of `watch_block` stored tokens as it goes in;
+    and at the end the prompt's last token once more, since it is what finds the first answer token.
     """
     sampling = sampling or Sampling()
     generator = torch.Generator().manual_seed(sampling.seed)
-    with torch.inference_mode():
-        logits, after = advance(decoder, prompt, state.fork())
+    logits, after = advance(decoder, prompt, state.fork())
+    asked = after
+
+    def watched(token: int, before: DecoderState) -> tuple[Tensor, DecoderState]:
+        if on_look is None:
+            return advance(decoder, [token], before)
+        watch = AttentionWatch(watch_block)
+        result = advance(decoder, [token], before, watch)
+        on_look(watch.mass)
+        return result
+
     for i in range(sampling.max_tokens):
         token = choose(logits, sampling, generator)
         if token in stop_ids:
-            return
+            break
         yield token
-        if i + 1 == sampling.max_tokens and on_look is None:
-            return
-        watch = None if on_look is None else AttentionWatch(watch_block)
-        with torch.inference_mode():
-            logits, after = advance(decoder, [token], after, watch)
-        if on_look is not None and watch is not None:
-            on_look(watch.mass)
+        if i + 1 < sampling.max_tokens:
+            logits, after = watched(token, after)
+    if on_look is not None:
+        watched(prompt[-1], asked)
 
 
 @torch.inference_mode()
@@ -80,9 +87,7 @@ def advance(
 ) -> tuple[Tensor, DecoderState]:
     """Asks `ids` and returns the scores `[V]`, float32, of the token that follows them."""
     ids_bt = torch.tensor([list(ids)], device=decoder.device)
-    tokens = Tokens.plain(
-        1, len(ids), start=state.length, first_asked=0, device=decoder.device
-    )
+    tokens = Tokens.plain(1, len(ids), start=state.length, first_asked=0, device=decoder.device)
     features, state = decoder(ids_bt, replace(tokens, watch=watch), state)
     assert features is not None
     return decoder.logits(features[:, -1:])[0, 0].float(), state

@@ -211,7 +211,8 @@ def open_session(
     """
     session = _locked(model, document, name)
     try:
-        _fill(session, document, name, force)
+        with told_if_full(session.folder.parent):
+            _fill(session, document, name, force)
     except DamagedFileError as error:
         session.close()
         again = "--force" if document else f"PATH --session {name} --force"

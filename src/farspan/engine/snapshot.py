@@ -48,9 +48,9 @@ class StoredLayer:
 
 
 def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
-    """The layers of a decoder that have a store, and how it is kept on disk."""
+    """The layers of a decoder whose stores grow while it reads, and how they are kept on disk."""
     found = []
-    for i, spec in enumerate(decoder.plan.layers):
+    for i, spec in enumerate(decoder.plan.layers[: decoder.plan.read_depth]):
         if spec.kind == "window":
             continue
         in_place = spec.kind == "recall" and decoder.device.type == "cpu"
@@ -85,7 +85,7 @@ class Snapshots:
     def tensors(self, state: DecoderState) -> dict[str, Tensor]:
         """What a state holds besides its stores, on the CPU, sharing nothing with it."""
         found = {}
-        for i, layer in enumerate(state.layers):
+        for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
             for name, kept in _kept(layer).items():
                 for field in fields(Kept):
                     tensor = getattr(kept, field.name)
@@ -126,6 +126,8 @@ class Snapshots:
     def _restore_layer(
         self, i: int, empty: object, tensors: Mapping[str, Tensor], store: KeyValueStore | None
     ) -> object:
+        if i >= self.decoder.plan.read_depth:
+            return empty
         kept = {name: self._load_kept(f"{i}.{name}", tensors) for name in _kept(empty)}
         if isinstance(empty, WindowState):
             return WindowState(**kept)

@@ -6,12 +6,13 @@ import hashlib
 import os
 from pathlib import Path
 
+from farspan.paths import cache_folder
+
 
 def quantised_gguf(base: str, qtype: str, folder: Path | None = None) -> Path:
     """The base GGUF with linears as `qtype`, made once and kept in the user's cache folder."""
     if folder is None:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(caches) / "farspan" / "peers"
+        folder = cache_folder() / "peers"
     with open(base, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     path = folder / f"{digest}-{qtype}.gguf"

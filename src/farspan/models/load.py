@@ -33,6 +33,9 @@ from farspan.models.tokenizer import Tokenizer, read_json
 from farspan.paths import cache_folder
 
 DEFAULT_PLAN = "reader"
+N_LAYERS = 30
+"""Layers of the default model."""
+
 CACHE_FORMAT = 1
 DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -140,9 +143,7 @@ def _gpus() -> list[str]:
 class _NoRandomStart(TorchFunctionMode):
     """Leaves out random initial weights, which on the meta device would import torch._dynamo."""
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_):
             return args[0] if args else kwargs["tensor"]
@@ -189,17 +190,21 @@ def _load_default(
     digest, trained_plan = "", DEFAULT_PLAN
     if adapter and path.is_file():
         digest, trained_plan = _adapter_header(path)
+    elif adapter:
+        say(f"the adapter {path} is missing, so answers will be poor; reinstall farspan")
     chosen = plan or trained_plan
     if digest and plan is not None and not _same_recall(plan, trained_plan):
-        say(f"plan {plan!r}: without the adapter, which was trained for other recall layers")
+        say(
+            f"plan {plan} has other recall layers than the adapter was trained for, so the base"
+            " model's own weights are used"
+        )
         digest = ""
     key = _digest(CACHE_FORMAT, SHA256, digest, str(dtype))
     return _MergedCache(key).load(path if digest else None, dtype, say), key, chosen
 
 
 def _same_recall(plan: str, trained_plan: str) -> bool:
-    n_layers = 30  # of SmolLM2-135M
-    one, two = (parse_plan(text, n_layers) for text in (plan, trained_plan))
+    one, two = (parse_plan(text, N_LAYERS) for text in (plan, trained_plan))
     return one.recall_layers == two.recall_layers
 
 
@@ -256,7 +261,10 @@ class _MergedCache:
         if adapter is not None:
             from farspan.models.adapter import load_adapter
 
-            load_adapter(adapter).merge_(tensors)
+            try:
+                load_adapter(adapter).merge_(tensors)
+            except DamagedFileError as error:
+                raise DamagedFileError(f"{error}; reinstall farspan") from error
             if "lm_head.weight" in tensors:
                 config = replace(config, tied_embeddings=False)
         fused = _fuse(config, tensors, dtype)
@@ -276,10 +284,22 @@ class _MergedCache:
                 "format": asdict(weights.format),
             }
             write_whole(fresh / "about.json", json.dumps(about).encode())
-            shutil.rmtree(self.folder, ignore_errors=True)
-            fresh.rename(self.folder)
+            self._replace_by(fresh)
+        except OSError as error:
+            raise RequestError(
+                f"the model cannot be kept in {self.folder.parent} ({error.strerror}); set"
+                " FARSPAN_CACHE to a folder that can be written"
+            ) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    def _replace_by(self, fresh: Path) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            fresh.rename(self.folder)
+        except OSError:
+            if not self.folder.is_dir():  # or else another process made the same meanwhile
+                raise
 
 
 def _stamp(path: Path) -> dict[str, Any]:
@@ -314,7 +334,9 @@ def _load_other(
     if plan is None:
         say(
             f"{name} has no adapter that was trained to read long documents, so it reads with full"
-            " attention: time and memory grow with the square of the length; --plan changes that"
+            " attention: time grows with the square of the length, and beyond the"
+            f" {config.context_length:,} tokens that it was trained for answers get poor; --plan"
+            " changes that"
         )
     fused = _fuse(config, tensors, dtype)
     weights = _Weights(config, fused, tokenizer, DialogueFormat.from_tokenizer(tokenizer))

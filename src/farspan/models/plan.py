@@ -65,7 +65,8 @@ class Plan:
 def parse_plan(text: str, n_layers: int) -> Plan:
     """A plan from its string or a preset's name: `full`, `window` or `reader`.
 
-    `reader` is `reader_plan`. Raises `RequestError` if the text cannot be read or gives another number of layers.
+    `reader` is `reader_plan`. Raises `RequestError` if the text cannot be read or gives another
+    number of layers.
     """
     if text in _PRESETS:
         return _PRESETS[text](n_layers)

@@ -94,7 +94,7 @@ def train(
     folder: Path,
     *,
     stop_after: float | None = None,
-    log: Callable[[dict[str, float]], None] = lambda row: None,
+    log: Callable[[dict[str, object]], None] = lambda row: None,
 ) -> int:
     """Trains all weights but the embedding; returns the number of steps done in all.
 
