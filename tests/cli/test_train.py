@@ -1,0 +1,31 @@
+"""`farspan train`: what it refuses, before it fetches or prepares anything."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from farspan.cli.main import make_app
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["giant"], "unknown recipe"),
+        (["default_reader", "--set", "steps"], "field=value"),
+        (["default_reader", "--set", "stepz=3"], "unknown field"),
+        (["default_reader", "--set", "steps=0"], "must be >= 1"),
+    ],
+)
+def test_wrong_requests_get_a_sentence_and_exit_code_2(words, said, tmp_path, capsys):
+    words = ["train", *words, "--corpus", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(words), words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_has_an_example():
+    words = ["train", "--help"]
+    result = CliRunner().invoke(make_app(words), words)
+    assert "Example: farspan train default_reader" in result.stdout

@@ -1,0 +1,45 @@
+"""Configs from Hugging Face dictionaries, and what they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from farspan.errors import RequestError
+from farspan.models.config import ModelConfig
+
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "eos_token_id": [2, 3],
+}
+
+
+def test_both_layouts_of_rotary_settings_mean_the_same():
+    old = {**LLAMA, "rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 2.0}}
+    new = {**LLAMA, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5}}
+    for found in (ModelConfig.from_hugging_face(x) for x in (old, new)):
+        assert found.rope_theta == 5e5
+        assert found.rope_scaling["factor"] == 2.0
+
+
+def test_defaults_follow_the_field():
+    config = ModelConfig.from_hugging_face(LLAMA)
+    assert (config.n_kv_heads, config.head_dim, config.group_size) == (4, 8, 1)
+    assert config.eos_token_ids == (2, 3)
+    assert ModelConfig.from_hugging_face({**LLAMA, "model_type": "qwen2"}).qkv_bias
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(RequestError, match="bert"):
+        ModelConfig.from_hugging_face({**LLAMA, "model_type": "bert"})
+    config = ModelConfig.from_hugging_face(LLAMA)
+    with pytest.raises(RequestError, match="divide"):
+        dataclasses.replace(config, n_kv_heads=3)
+    with pytest.raises(RequestError, match="n_layers"):
+        dataclasses.replace(config, n_layers=0)
