@@ -116,7 +116,7 @@ def test_estimate():
 
 
 def test_a_trial_that_would_take_too_long_is_skipped(job, monkeypatch):
-    monkeypatch.setattr(peers, "_PROBES", (16, 64))
+    monkeypatch.setattr(peers, "_WARM_UP_WHOLE", 100)
     row = run_trial("transformers", Setting("float32", 0), replace(job, time_limit=0.0))
     assert row["length"] == job.length and "over the limit of 0 s" in row["skipped"]
 

@@ -120,7 +120,7 @@ def answer(
         text=text.strip(),
         citations=_citations(session, looks, f"{question} {text}"),
         tokens_read=session.tokens_read,
-        tokens_total=len(session.ids),
+        tokens_total=session.manifest.length,
         answer_tokens=count,
         seconds=time.perf_counter() - started,
         tokens_per_second=session.tokens_read / read_seconds if read_seconds else 0.0,

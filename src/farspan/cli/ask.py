@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from farspan.cli import main
 from farspan.cli.progress import ReadingBar
 from farspan.data.reader import STDIN, read_documents
 from farspan.errors import RequestError
+from farspan.process import peak_memory_bytes
 
 if TYPE_CHECKING:
     from farspan.apps.ask import Answer
@@ -191,9 +191,3 @@ def _report(answer: Answer, model: LoadedModel, before: float) -> dict[str, obje
         "device": str(model.device),
         "session": answer.session,
     }
-
-
-def peak_memory_bytes() -> int:
-    """The most resident memory that this process had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

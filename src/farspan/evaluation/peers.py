@@ -27,11 +27,12 @@ import numpy as np
 
 from farspan.errors import RequestError
 from farspan.evaluation.requantise import quantised_gguf
+from farspan.process import peak_memory_bytes
 
 TUNING_LENGTH = 2048
 """Tokens at which settings are compared, by one reading each after a warm-up."""
 
-_PROBES = (1024, 4096)
+_WARM_UP_WHOLE = 4096
 _LOADING_SECONDS = 120.0
 
 
@@ -225,11 +226,12 @@ def run_trial(engine: str, setting: Setting, job: Job) -> dict[str, Any]:
     document, answer = tokens[: job.length], tokens[job.length :]
     make = TransformersEngine if engine == "transformers" else LlamaCppEngine
     model: Engine = make(job, setting)
-    probes = [(n, _seconds(model.read, document[:n])) for n in _PROBES if n < job.length]
-    if len(probes) < len(_PROBES):
-        model.read(document)  # warm up at the very length
+    if job.length <= _WARM_UP_WHOLE:
+        model.read(document)
         model.decode(answer)
     else:
+        sizes = min(job.length // 8, 2048), min(job.length // 4, 8192)
+        probes = [(size, _seconds(model.read, document[:size])) for size in sizes]
         expected = estimate_seconds(probes, job.length)
         if expected > job.time_limit:
             reason = f"about {expected:.0f} s of reading, over the limit of {job.time_limit:.0f} s"
@@ -265,22 +267,6 @@ def estimate_seconds(probes: Sequence[tuple[int, float]], length: int) -> float:
     quadratic = max(0.0, (t_2 / n_2 - t_1 / n_1) / (n_2 - n_1))
     linear = t_2 / n_2 - quadratic * n_2
     return linear * length + quadratic * length**2
-
-
-def peak_memory_bytes(device: str = "cpu") -> int:
-    """The most memory this process has held: resident, or on a CUDA device allocated by torch."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would count the process that started this one
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def load_tokens(path: str, count: int) -> np.ndarray:

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from farspan.evaluation.peers import load_tokens, peak_memory_bytes
+from farspan.evaluation.peers import load_tokens
+from farspan.process import peak_memory_bytes
 
 WARM_UP = 2048
 
