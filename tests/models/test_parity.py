@@ -71,3 +71,23 @@ def test_tiny_models_of_each_family(case):
     tensors = dict(model.state_dict())
     mine = ModelConfig.from_hugging_face(config.to_dict())
     torch.testing.assert_close(ours(mine, tensors, ids), wanted, atol=1e-3, rtol=0)
+
+
+def test_the_default_model_itself():
+    """SmolLM2-135M-Instruct, fetched as a user would; skipped only where that is impossible."""
+    from farspan.errors import RequestError
+    from farspan.evaluation.peers import load_transformers
+    from farspan.models.default import default_model_path
+    from farspan.models.gguf import read_gguf
+
+    try:
+        path = default_model_path(lambda _: None)
+    except RequestError as error:
+        pytest.skip(str(error))
+    config, tensors, tokenizer = read_gguf(path)
+    text = "In a village of La Mancha, the name of which I have no desire to call to mind, " * 8
+    ids = torch.tensor([tokenizer.encode(text)])[:, :120]
+    model = load_transformers(str(path), torch.float32).eval()
+    with torch.no_grad():
+        wanted = model(ids).logits
+    torch.testing.assert_close(ours(config, tensors, ids), wanted, atol=1e-3, rtol=0)
