@@ -9,10 +9,10 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: .venv/.ready $(BOOK) ## read a whole book and ask two questions about it
-	.venv/bin/farspan ask $(BOOK) "Under what name did Lawless die as a friar?" --session demo
+	.venv/bin/farspan ask $(BOOK) 'Which character says "Is it you, my lord?"' --session demo
 	@echo
 	@echo "The second question reads nothing again:"
-	.venv/bin/farspan ask $(BOOK) "What is the name of Skipper Arblaster's ship?" --session demo
+	.venv/bin/farspan ask $(BOOK) "Complete the sentence: \"If that I fail, if that I spill not ten men's\"" --session demo
 
 test: lint ## set up, check style and types, run the tests
 	$(PY) -m pytest

@@ -141,6 +141,7 @@ def test_gradients_equal_naive(name, case):
         inputs = [x, *mixer.parameters()]
         loss = (y * probe * valid).sum()
         gradients.append(torch.autograd.grad(loss, inputs, allow_unused=True))
-    for got, wanted in zip(*gradients, strict=True):
-        got, wanted = (torch.zeros(1) if g is None else g for g in (got, wanted))
+    for tensor, got, wanted in zip(inputs, *gradients, strict=True):
+        nothing = torch.zeros_like(tensor)
+        got, wanted = (nothing if g is None else g for g in (got, wanted))
         torch.testing.assert_close(got, wanted, atol=1e-8, rtol=1e-8)
