@@ -138,8 +138,8 @@ class _Parser:
     def _mixer(self) -> LayerSpec:
         kind = self._pop()
         if kind not in KINDS:
-            known = ", ".join([*KINDS, *_PRESETS])
-            raise self._error(f"unknown mixer {kind!r}; there are {known}")
+            known = f"mixers {', '.join(KINDS)} and the whole plans {', '.join(_PRESETS)}"
+            raise self._error(f"unknown mixer {kind!r}; there are the {known}")
         window, sinks = (0 if kind == "full" else DEFAULT_WINDOW), 0
         if self._take("("):
             if kind == "full":
