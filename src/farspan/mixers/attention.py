@@ -13,7 +13,7 @@ from farspan import compat
 from farspan.mixers.base import Tokens
 
 NOTHING = -1e30  # Log-sum-exp of no keys; finite, so that gradients stay finite.
-QUERY_BLOCK = 256  # Queries a block outside CUDA; shorter blocks waste less of a narrow window.
+QUERY_BLOCK = 128  # Queries a block outside CUDA; shorter blocks waste less of a narrow window.
 
 
 def causal_attention(
