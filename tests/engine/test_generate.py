@@ -82,3 +82,21 @@ def test_sampling_is_repeatable_and_follows_the_scores():
 def test_bad_sampling_is_refused(values):
     with pytest.raises(RequestError, match="must be"):
         Sampling(**values)
+
+
+def test_watching_seldom_changes_nothing_but_how_often(model, state):
+    every, seldom = [], []
+    for looks, step in ((every, 1), (seldom, 3)):
+        tokens = list(
+            generate(
+                model.decoder,
+                model.tokenizer.encode("Who?"),
+                state,
+                sampling=Sampling(max_tokens=7),
+                watch_every=step,
+                on_look=looks.append,
+            )
+        )
+        looks.append(tokens)
+    assert seldom.pop() == every.pop()
+    assert (len(every), len(seldom)) == (7, 3)  # of six tokens that go in, and the prompt's last

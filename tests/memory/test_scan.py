@@ -57,7 +57,7 @@ def test_skips_values_that_nothing_looks_at(monkeypatch):
             read.append(start)
             return super().values(start, stop)
 
-    got = attend_store(q[:, :, ::2], Counting(k, v))
+    got = attend_store(q[:, :, ::2], Counting(k, v), AttentionWatch())
     wanted, _ = reference(q[:, :, ::2], k, v)
     torch.testing.assert_close(got.double(), wanted, atol=1e-5, rtol=1e-5)
     assert read == [0]

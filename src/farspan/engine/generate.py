@@ -46,13 +46,15 @@ def generate(
     stop_ids: Sequence[int] = (),
     sampling: Sampling | None = None,
     watch_block: int = 64,
+    watch_every: int = 1,
     on_look: Look | None = None,
 ) -> Iterator[int]:
     """Yields the ids that follow `prompt`, up to a stop id (not yielded) or the most allowed.
 
     `state` stays as it is. The prompt runs in one chunk, which is fastest when not watched. With
-    `on_look`, each answer token is watched in blocks of `watch_block` stored tokens as it goes in;
-    and at the end the prompt's last token once more, since it is what finds the first answer token.
+    `on_look`, every `watch_every`-th answer token is watched in blocks of `watch_block` stored
+    tokens as it goes in, which is slower; and at the end the prompt's last token once more, since
+    it is what finds the first answer token.
     """
     sampling = sampling or Sampling()
     generator = torch.Generator().manual_seed(sampling.seed)
@@ -60,8 +62,7 @@ def generate(
     asked = after
 
     def watched(token: int, before: DecoderState) -> tuple[Tensor, DecoderState]:
-        if on_look is None:
-            return advance(decoder, [token], before)
+        assert on_look is not None
         watch = AttentionWatch(watch_block)
         result = advance(decoder, [token], before, watch)
         on_look(watch.mass)
@@ -73,7 +74,8 @@ def generate(
             break
         yield token
         if i + 1 < sampling.max_tokens:
-            logits, after = watched(token, after)
+            look = on_look is not None and i % watch_every == 0
+            logits, after = watched(token, after) if look else advance(decoder, [token], after)
     if on_look is not None:
         watched(prompt[-1], asked)
 

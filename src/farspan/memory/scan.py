@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from farspan.memory.store import KeyValueStore
 
-FEW_QUERIES = 4  # Up to here scores are formed; above, torch's fused kernel reads each block.
 BLOCK = 4096
 NEGLIGIBLE = 30.0  # exp(-30) = 1e-13: a million such weights together stay below 1e-7.
 
@@ -36,12 +35,13 @@ def attend_store(
 ) -> Tensor:
     """Queries `[B, T, H, D]`, the last T of the stored tokens, over all keys up to their own.
 
-    Returns `[B, T, H, D]`. Value blocks whose every weight is below exp(-30) of the maximum are
-    not read. `watch` needs the scores and so takes the explicit path.
+    Returns `[B, T, H, D]`. `watch` needs the scores, which the fused kernel keeps to itself, and
+    so takes a slower path; there, value blocks whose every weight is below exp(-30) of the
+    maximum are not read.
     """
-    if q_bthd.shape[1] <= FEW_QUERIES or watch is not None:
-        return _scan_few(q_bthd, store, watch)
-    return _scan_many(q_bthd, store)
+    if watch is not None:
+        return _scan_watched(q_bthd, store, watch)
+    return _scan(q_bthd, store)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def _late(n_queries: int, group: int, length: int, start: int, stop: int) -> Ten
     return torch.arange(start, stop) > query
 
 
-def _scan_few(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch | None) -> Tensor:
+def _scan_watched(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch) -> Tensor:
     n_queries, n_heads, d = q_bthd.shape[1:]
     q = top = total = out = None
     block_lse: list[Tensor] = []
@@ -79,8 +79,7 @@ def _scan_few(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch | None
         late = _late(n_queries, n_heads // k.shape[2], store.length, start, stop)
         if late is not None:
             score.masked_fill_(late.to(score.device), -torch.inf)
-        if watch is not None:
-            block_lse.append(_block_lse(score, watch.block))
+        block_lse.append(_block_lse(score, watch.block))
         peak = score.amax(-1, keepdim=True)
         if top is not None and bool((peak < top - NEGLIGIBLE).all()):
             continue
@@ -95,10 +94,8 @@ def _scan_few(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch | None
             total, out = total * fade + mass, out * fade + part
         top = new_top
     assert out is not None and total is not None, "an empty store has nothing to attend to"
-    if watch is not None:
-        lse = torch.cat(block_lse, -1)
-        share = torch.softmax(lse, -1)
-        watch.mass.append(_unfold(share, n_queries))
+    share = torch.softmax(torch.cat(block_lse, -1), -1)
+    watch.mass.append(_unfold(share, n_queries))
     return _unfold(out / total, n_queries).to(q_bthd.dtype)
 
 
@@ -109,7 +106,7 @@ def _block_lse(score_bgrs: Tensor, block: int) -> Tensor:
     return padded.unflatten(-1, (-1, block)).logsumexp(-1)
 
 
-def _scan_many(q_bthd: Tensor, store: KeyValueStore) -> Tensor:
+def _scan(q_bthd: Tensor, store: KeyValueStore) -> Tensor:
     n_queries, n_heads, d = q_bthd.shape[1:]
     q = out = lse = None
     for start, k in store.keys(BLOCK):
