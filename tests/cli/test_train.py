@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from farspan.cli.main import make_app
@@ -22,6 +23,15 @@ def test_wrong_requests_get_a_sentence_and_exit_code_2(words, said, tmp_path, ca
     result = CliRunner().invoke(make_app(words), words)
     assert result.exit_code == 2
     assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_told_before_the_corpus_is_prepared(tmp_path):
+    words = ["train", "default_reader", "--corpus", str(tmp_path), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(words), words)
+    assert result.exit_code == 2
+    assert "needs a GPU" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

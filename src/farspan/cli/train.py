@@ -41,7 +41,7 @@ def train(
     if recipe not in RECIPES:
         raise RequestError(f"unknown recipe {recipe!r}; there are {', '.join(RECIPES)}")
     from farspan.models.default import default_model_path
-    from farspan.training.recipes import DEFAULT_READER, default_reader
+    from farspan.training.recipes import DEFAULT_READER, check_device, default_reader
 
     changes = {}
     for setting in settings or []:
@@ -50,6 +50,7 @@ def train(
             raise RequestError(f"--set {setting!r} is not of the form field=value")
         changes[name] = value
     config = DEFAULT_READER.replace(changes)
+    check_device(device)
     base = default_model_path(_say)
     prepared = _prepared(corpus, output, base, shards.split(",") if shards else None, workers)
     adapter = default_reader(

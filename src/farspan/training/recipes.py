@@ -94,6 +94,12 @@ def _as_batch(rows: ReadRows) -> Batch:
     return Batch(torch.from_numpy(rows.token_bt), torch.from_numpy(rows.weight_bt), first)
 
 
+def check_device(device: str) -> None:
+    """Raises `RequestError` for a GPU that is not there."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise RequestError("training needs a GPU and none is visible; --device cpu is for trials")
+
+
 def default_reader(
     corpus: Path,
     base_path: Path,
@@ -110,8 +116,7 @@ def default_reader(
     `stop_after` seconds ended it early; run it again to go on. `log` also gets every row written
     to `folder/log.jsonl`. Raises `RequestError` without a GPU or with a corpus of another kind.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("training needs a GPU and none is visible; --device cpu is for trials")
+    check_device(device)
     folder.mkdir(parents=True, exist_ok=True)
     base = Base.load(base_path)
     format = DialogueFormat.from_tokenizer(base.tokenizer)
