@@ -30,7 +30,7 @@ def test_both_layouts_of_rotary_settings_mean_the_same():
 
 def test_defaults_follow_the_field():
     config = ModelConfig.from_hugging_face(LLAMA)
-    assert (config.n_kv_heads, config.head_dim, config.group_size) == (4, 8, 1)
+    assert (config.n_kv_heads, config.head_dim) == (4, 8)
     assert config.eos_token_ids == (2, 3)
     assert ModelConfig.from_hugging_face({**LLAMA, "model_type": "qwen2"}).qkv_bias
 

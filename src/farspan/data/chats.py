@@ -5,10 +5,7 @@ Training on its own answers keeps a model the assistant it was while it learns t
 
 from __future__ import annotations
 
-import numpy as np
-
 from farspan.data.relations import lines
-from farspan.data.turns import pick
 
 _TOPICS = lines(
     """the sea
@@ -140,12 +137,3 @@ def chat_prompts() -> tuple[str, ...]:
         for i, sentence in enumerate(_SENTENCES)
     ]
     return tuple(dict.fromkeys([*_OPEN, *made]))
-
-
-def chat_prompt(rng: np.random.Generator) -> str:
-    """One prompt: one of the fixed ones, or, one time in eight, some arithmetic."""
-    if rng.random() >= 1 / 8:
-        return pick(rng, chat_prompts())
-    first, second = int(rng.integers(2, 100)), int(rng.integers(2, 100))
-    operation = pick(rng, ("plus", "minus", "times"))
-    return f"What is {max(first, second)} {operation} {min(first, second)}?"

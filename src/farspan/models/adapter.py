@@ -200,16 +200,6 @@ def make_adapter(
     return Adapter(deltas, values, metadata)
 
 
-def adapter_errors(
-    base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], adapter: Adapter
-) -> dict[str, float]:
-    """`relative_error` of every delta of an adapter, by tensor name."""
-    return {
-        name: relative_error(tuned[name].float() - base[name].float(), dequantise_delta(packed))
-        for name, packed in adapter.deltas.items()
-    }
-
-
 def save_adapter(path: str | Path, adapter: Adapter) -> None:
     """Write an adapter as a safetensors file, whole or not at all."""
     path = Path(path)

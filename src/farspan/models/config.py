@@ -51,11 +51,6 @@ class ModelConfig:
                 f"model config: {self.n_heads} heads do not divide into {self.n_kv_heads} groups"
             )
 
-    @property
-    def group_size(self) -> int:
-        """Query heads that share one key-value head."""
-        return self.n_heads // self.n_kv_heads
-
     @classmethod
     def from_hugging_face(cls, config: Mapping[str, Any]) -> ModelConfig:
         """From the dictionary of a Hugging Face `config.json` (transformers 4 or 5 layout)."""
