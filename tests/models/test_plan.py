@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farspan.errors import RequestError
-from farspan.models.plan import LayerSpec, Plan, parse_plan
+from farspan.mixers.full import Full
+from farspan.mixers.recall import Recall
+from farspan.mixers.window import Window
+from farspan.models.plan import Plan, parse_plan
 
 layers = st.one_of(
-    st.just(LayerSpec("full")),
-    st.builds(LayerSpec, st.just("recall"), st.integers(1, 9999)),
-    st.builds(LayerSpec, st.just("window"), st.integers(10, 9999), st.integers(0, 9)),
+    st.just(Full()),
+    st.builds(Recall, st.integers(1, 9999)),
+    st.builds(Window, st.integers(10, 9999), st.integers(0, 9)),
 )
 
 
@@ -62,6 +65,10 @@ def test_without_recall_everything_is_read():
         "full(8)*4",
         "recall(8, sinks=2)*4",
         "window(8, size=2)*4",
+        "window(8, window=2)*4",
+        "window(8, 2)*4",
+        "window(8, sinks=8)*4",
+        "window()*4",
         "full full",
         "full@4",
     ],

@@ -15,11 +15,10 @@ from torch.nn import functional as F
 
 from farspan.memory.store import KeyValueStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
-from farspan.mixers.full import FullAttention
 from farspan.mixers.recall import RecallAttention, RecallState
-from farspan.mixers.window import WindowAttention
+from farspan.mixers.spec import MixerSpec
 from farspan.models.config import ModelConfig
-from farspan.models.plan import LayerSpec, Plan
+from farspan.models.plan import Plan
 from farspan.positions.rotary import Rotary
 
 
@@ -53,7 +52,7 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """A mixer and a feed-forward network, each behind a norm and beside a residual."""
 
-    def __init__(self, config: ModelConfig, spec: LayerSpec) -> None:
+    def __init__(self, config: ModelConfig, spec: MixerSpec) -> None:
         super().__init__()
         self.mixer_norm = nn.RMSNorm(config.d_model, config.norm_eps)
         self.mixer: AttentionMixer = build_mixer(config, spec)
@@ -67,7 +66,7 @@ class Layer(nn.Module):
         return x_btc + self.mlp(self.mlp_norm(x_btc)), state
 
 
-def build_mixer(config: ModelConfig, spec: LayerSpec) -> AttentionMixer:
+def build_mixer(config: ModelConfig, spec: MixerSpec) -> AttentionMixer:
     """The mixer that a plan's layer names."""
     shape = AttentionShape(
         config.d_model,
@@ -78,13 +77,7 @@ def build_mixer(config: ModelConfig, spec: LayerSpec) -> AttentionMixer:
         config.qk_norm,
         config.norm_eps,
     )
-    rotary = Rotary(config.head_dim, config.rope_theta, config.rope_scaling)
-    if spec.kind == "full":
-        return FullAttention(shape, rotary)
-    if spec.kind == "window":
-        return WindowAttention(shape, rotary, spec.window, spec.sinks)
-    assert spec.kind == "recall", spec.kind
-    return RecallAttention(shape, spec.window)
+    return spec.build(shape, Rotary(config.head_dim, config.rope_theta, config.rope_scaling))
 
 
 class Decoder(nn.Module):

@@ -8,40 +8,28 @@ window(1024, sinks=4)*29, full
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
 from farspan.errors import RequestError
+from farspan.mixers.recall import Recall
+from farspan.mixers.registry import MIXERS
+from farspan.mixers.spec import MixerSpec
+from farspan.mixers.window import Window
 
-KINDS = ("full", "window", "recall")
 DEFAULT_WINDOW = 512
 _TOKEN = re.compile(r"\s*(?:(?P<name>[a-z_]+)|(?P<number>\d+)|(?P<mark>[\[\](),*=]))")
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """One layer's mixer: `kind` with its `window` and `sinks` in tokens where it has them."""
-
-    kind: str
-    window: int = 0
-    sinks: int = 0
-
-    def __str__(self) -> str:
-        if self.kind == "full":
-            return "full"
-        sinks = f", sinks={self.sinks}" if self.sinks else ""
-        return f"{self.kind}({self.window}{sinks})"
 
 
 @dataclass(frozen=True)
 class Plan:
     """The mixers of all layers, bottom first."""
 
-    layers: tuple[LayerSpec, ...]
+    layers: tuple[MixerSpec, ...]
 
     @property
     def recall_layers(self) -> tuple[int, ...]:
         """Indices of the layers with a store."""
-        return tuple(i for i, layer in enumerate(self.layers) if layer.kind == "recall")
+        return tuple(i for i, layer in enumerate(self.layers) if layer.stores)
 
     @property
     def read_depth(self) -> int:
@@ -88,14 +76,12 @@ def reader_plan(n_layers: int, window: int = DEFAULT_WINDOW) -> Plan:
     first, last = n_layers * 0.2, n_layers * 0.6
     step = (last - first) / max(1, count - 1)
     recall = {round(first + i * step) for i in range(count)}
-    return Plan(
-        tuple(LayerSpec("recall" if i in recall else "window", window) for i in range(n_layers))
-    )
+    return Plan(tuple(Recall(window) if i in recall else Window(window) for i in range(n_layers)))
 
 
 _PRESETS = {
-    "full": lambda n: Plan((LayerSpec("full"),) * n),
-    "window": lambda n: Plan((LayerSpec("window", DEFAULT_WINDOW),) * n),
+    "full": lambda n: Plan((MIXERS["full"](),) * n),
+    "window": lambda n: Plan((Window(DEFAULT_WINDOW),) * n),
     "reader": reader_plan,
 }
 
@@ -115,43 +101,59 @@ class _Parser:
             position = match.end()
         self.next = 0
 
-    def plan(self) -> list[LayerSpec]:
+    def plan(self) -> list[MixerSpec]:
         layers = self._items()
         if self.next < len(self.tokens):
             raise self._error(f"unexpected {self.tokens[self.next]!r}")
         return layers
 
-    def _items(self) -> list[LayerSpec]:
+    def _items(self) -> list[MixerSpec]:
         layers = self._item()
         while self._take(","):
             layers += self._item()
         return layers
 
-    def _item(self) -> list[LayerSpec]:
+    def _item(self) -> list[MixerSpec]:
         if self._take("["):
             layers = self._items()
             self._need("]")
         else:
             layers = [self._mixer()]
-        return layers * self._number() if self._take("*") else layers
+        return layers * self._number(1) if self._take("*") else layers
 
-    def _mixer(self) -> LayerSpec:
+    def _mixer(self) -> MixerSpec:
         kind = self._pop()
-        if kind not in KINDS:
-            known = f"mixers {', '.join(KINDS)} and the whole plans {', '.join(_PRESETS)}"
+        if kind not in MIXERS:
+            known = f"mixers {', '.join(MIXERS)} and the whole plans {', '.join(_PRESETS)}"
             raise self._error(f"unknown mixer {kind!r}; there are the {known}")
-        window, sinks = (0 if kind == "full" else DEFAULT_WINDOW), 0
-        if self._take("("):
-            if kind == "full":
-                raise self._error("full takes no arguments")
-            window = self._number()
-            if self._take(","):
-                if self._pop() != "sinks" or kind != "window":
-                    raise self._error("only window takes a second argument, sinks=N")
+        spec = MIXERS[kind]
+        settings = self._settings(spec) if self._take("(") else {}
+        missing = [f.name for f in fields(spec) if f.default is MISSING and f.name not in settings]
+        if missing:
+            raise self._error(f"{kind} needs its {missing[0]}")
+        try:
+            return spec(**settings)
+        except RequestError as error:
+            raise self._error(str(error)) from error
+
+    def _settings(self, spec: type[MixerSpec]) -> dict[str, int | str]:
+        """`512, sinks=4)`: the first value may stand without its name."""
+        known = [field.name for field in fields(spec)]
+        if not known:
+            raise self._error(f"{spec.kind} takes no arguments")
+        found: dict[str, int | str] = {}
+        while True:
+            name = known[0]
+            if found or self.tokens[self.next + 1 : self.next + 2] == ["="]:
+                name = self._pop()
+                if name not in known or name in found:
+                    raise self._error(f"{spec.kind} takes {', '.join(known)}, once each")
                 self._need("=")
-                sinks = self._number()
-            self._need(")")
-        return LayerSpec(kind, window, sinks)
+            default = next(f.default for f in fields(spec) if f.name == name)
+            found[name] = self._pop() if isinstance(default, str) else self._number(0)
+            if self._take(")"):
+                return found
+            self._need(",")
 
     def _pop(self) -> str:
         if self.next == len(self.tokens):
@@ -169,10 +171,10 @@ class _Parser:
         if found != mark:
             raise self._error(f"expected {mark!r}, found {found!r}")
 
-    def _number(self) -> int:
+    def _number(self, least: int) -> int:
         found = self._pop()
-        if not found.isdigit() or not 0 < int(found) < 10**8:
-            raise self._error(f"expected a number above 0, found {found!r}")
+        if not found.isdigit() or not least <= int(found) < 10**8:
+            raise self._error(f"expected a number from {least} on, found {found!r}")
         return int(found)
 
     def _error(self, what: str) -> RequestError:
