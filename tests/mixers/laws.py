@@ -14,6 +14,11 @@ from farspan.memory.store import MemoryStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.full import FullAttention
 from farspan.mixers.full.naive import naive_full
+from farspan.mixers.infini import InfiniAttention
+from farspan.mixers.infini.gated_delta import GatedDeltaRule
+from farspan.mixers.infini.gated_mean import GatedMeanRule
+from farspan.mixers.infini.kernelised import DeltaRule, LinearRule
+from farspan.mixers.infini.naive import naive_infini
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -35,6 +40,24 @@ MIXERS = {
     "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
     "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
+    "infini-linear": (lambda: InfiniAttention(SHAPE, ROTARY, 4, LinearRule(SHAPE)), naive_infini),
+    "infini-delta": (lambda: InfiniAttention(SHAPE, ROTARY, 4, DeltaRule(SHAPE)), naive_infini),
+    "infini-gated-delta": (
+        lambda: InfiniAttention(SHAPE, ROTARY, 4, GatedDeltaRule(SHAPE)),
+        naive_infini,
+    ),
+    "infini-gated-mean": (
+        lambda: InfiniAttention(SHAPE, ROTARY, 4, GatedMeanRule(SHAPE, 3, 2)),
+        naive_infini,
+    ),
+    "infini-window": (
+        lambda: InfiniAttention(SHAPE, ROTARY, 3, DeltaRule(SHAPE), window=5),
+        naive_infini,
+    ),
+    "infini-unrotated": (
+        lambda: InfiniAttention(SHAPE, None, 5, GatedDeltaRule(SHAPE)),
+        naive_infini,
+    ),
 }
 
 
@@ -94,7 +117,11 @@ def build(name: str) -> tuple[AttentionMixer, object]:
     """The mixer with random weights in float64, and its reference."""
     torch.manual_seed(len(name))
     make, naive = MIXERS[name]
-    return make().double(), naive
+    mixer = make().double()
+    with torch.no_grad():  # what starts equal in all heads, or at zero, would hide mistakes
+        for parameter in mixer.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return mixer, naive
 
 
 def run(mixer: AttentionMixer, case: Case, state: object = None) -> tuple[Tensor, object]:

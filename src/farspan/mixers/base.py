@@ -28,7 +28,9 @@ class Tokens:
     attends to and whose output is zero), `asked_bt` tells question, answer and chat tokens from
     read ones. `first_asked` is set when the chunk is plain: one document per row that continues
     the rows before, no padding, read tokens up to that index and asked ones from it; mixers take
-    their fast path there. `table` is the rotary table of the positions, computed once a chunk.
+    their fast path there, and `start` is the position of the chunk's first token. `table` is the
+    rotary table of the positions, computed once a chunk. `times_bn`, in training, tells how often
+    each segment of a compressive memory counts, powers of two (see `data.passkey.repeats`).
     `watch`, if given, collects where recall layers look.
     """
 
@@ -36,8 +38,10 @@ class Tokens:
     document_bt: Tensor
     asked_bt: Tensor
     first_asked: int | None = None
+    start: int = 0
     table: tuple[Tensor, Tensor] | None = None
     watch: AttentionWatch | None = None
+    times_bn: Tensor | None = None
 
     @classmethod
     def plain(
@@ -52,7 +56,7 @@ class Tokens:
         """A contiguous chunk from position `start`; all read unless `first_asked` is given."""
         first = length if first_asked is None else first_asked
         place = torch.arange(length, device=device).expand(batch, length)
-        return cls(place + start, torch.zeros_like(place), place >= first, first)
+        return cls(place + start, torch.zeros_like(place), place >= first, first, start)
 
     @property
     def is_plain(self) -> bool:
@@ -85,6 +89,7 @@ class Tokens:
             self.document_bt[:, start:stop],
             self.asked_bt[:, start:stop],
             first,
+            self.start + start,
             table,
             self.watch,
         )
@@ -160,12 +165,17 @@ class AttentionMixer(nn.Module, ABC):
 
     def project(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:
         """Queries `[B, T, H, D]`, keys and values `[B, T, Hkv, D]`, rotated."""
+        q, k, v = self.split_heads(x_btc)
+        return *self.position(q, k, tokens), v
+
+    def split_heads(self, x_btc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries `[B, T, H, D]`, keys and values `[B, T, Hkv, D]`, as they are projected."""
         shape = self.shape
         sizes = [shape.n_heads * shape.head_dim, shape.kv_features, shape.kv_features]
         q, k, v = (
             part.unflatten(-1, (-1, shape.head_dim)) for part in self.qkv(x_btc).split(sizes, -1)
         )
-        return *self.position(q, k, tokens), v
+        return q, k, v
 
     def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Keys and values alone, for tokens that are written and do not attend."""
@@ -176,10 +186,18 @@ class AttentionMixer(nn.Module, ABC):
         k, v = (part.unflatten(-1, (-1, shape.head_dim)) for part in kv.chunk(2, -1))
         return self.position(k, k, tokens)[1], v
 
+    def normalise(self, q_bthd: Tensor, k_bthd: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys behind the checkpoint's own norms, where it has them (Qwen3)."""
+        if self.q_norm is None or self.k_norm is None:
+            return q_bthd, k_bthd
+        return self.q_norm(q_bthd), self.k_norm(k_bthd)
+
+    def init_added(self) -> None:
+        """Sets the parameters that no checkpoint brings, the same each time; by default none."""
+
     def position(self, q_bthd: Tensor, k_bthd: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Normalised and rotated queries and keys, where the layer has norms and positions."""
-        if self.q_norm is not None and self.k_norm is not None:
-            q_bthd, k_bthd = self.q_norm(q_bthd), self.k_norm(k_bthd)
+        q_bthd, k_bthd = self.normalise(q_bthd, k_bthd)
         if self.rotary is None:
             return q_bthd, k_bthd
         table = tokens.table or self.rotary.table(tokens.position_bt, q_bthd.dtype)

@@ -27,12 +27,13 @@ class TrainConfig:
     `text_rows` rows of book text of `text_tokens` and `chat_rows` rows of the base model's own
     chat answers of `chat_tokens`, all asked, which keep its short-context ability; the loss of
     each counts `text_weight`. The learning rate warms up over `warmup` steps and falls linearly
-    to zero.
+    to zero; parameters that no checkpoint brings (gates, memories) have one of their own.
     """
 
     plan: str = "reader"
     steps: int = 1000
     learning_rate: float = 3e-4
+    added_learning_rate: float = 1e-2
     warmup: int = 40
     stages: tuple[Stage, ...] = (Stage(1.0, 8192),)
     read_tokens: int = 131_072

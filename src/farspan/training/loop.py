@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from farspan.errors import DamagedFileError
 from farspan.mixers.base import Tokens
-from farspan.models.decoder import Decoder
+from farspan.models.decoder import Decoder, hugging_face_names
 from farspan.training.config import TrainConfig
 from farspan.training.optimiser import MasterAdamW
 
@@ -32,11 +32,25 @@ LOSS_ROWS = 8192  # Tokens whose logits are held at once.
 
 @dataclass(frozen=True)
 class Batch:
-    """Token ids int64 `[B, T]`, loss weight of each as a target `[B, T]`, first asked index."""
+    """Token ids int64 `[B, T]`, loss weight of each as a target `[B, T]`, first asked index.
+
+    `times_bn` goes to compressive memories, see `Tokens`.
+    """
 
     token_bt: Tensor
     weight_bt: Tensor
     first_asked: int
+    times_bn: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        times = self.times_bn
+        return Batch(
+            self.token_bt.to(device, non_blocking=True),
+            self.weight_bt.to(device, non_blocking=True),
+            self.first_asked,
+            None if times is None else times.to(device, non_blocking=True),
+        )
 
 
 class Source(Protocol):
@@ -67,6 +81,7 @@ def batch_loss(decoder: Decoder, batch: Batch) -> Tensor:
     tokens = Tokens.plain(
         batch.token_bt.shape[0], length, first_asked=batch.first_asked, device=decoder.device
     )
+    tokens = replace(tokens, times_bn=batch.times_bn)
     features, _ = decoder(batch.token_bt, tokens, decoder.init_state(batch.token_bt.shape[0]))
     targets = batch.token_bt[:, batch.first_asked + 1 :]
     weights = batch.weight_bt[:, batch.first_asked + 1 :]
@@ -105,7 +120,9 @@ def train(
     for name, parameter in decoder.named_parameters():
         parameter.requires_grad_(not name.startswith(("embed", "head")))
     trained = ((n, p) for n, p in decoder.named_parameters() if p.requires_grad)
-    optimiser = MasterAdamW(trained)
+    known = hugging_face_names(decoder.config)
+    factor = config.added_learning_rate / config.learning_rate
+    optimiser = MasterAdamW(trained, lambda name: 1.0 if name in known else factor)
     path = folder / "checkpoint.safetensors"
     step = load_checkpoint(path, optimiser)
     began = saved = time.monotonic()
@@ -161,14 +178,7 @@ def _stream(
         prefetch_factor=4 if config.workers else None,
     )
     for batches in loader:
-        yield [
-            Batch(
-                b.token_bt.to(device, non_blocking=True),
-                b.weight_bt.to(device, non_blocking=True),
-                b.first_asked,
-            )
-            for b in batches
-        ]
+        yield [batch.to(device) for batch in batches]
 
 
 def save_checkpoint(path: Path, optimiser: MasterAdamW, step: int, config: TrainConfig) -> None:

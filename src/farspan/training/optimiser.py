@@ -5,24 +5,37 @@ The forward pass in training is then the one in use, bit for bit; only updates a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 
 class MasterAdamW:
-    """AdamW (Loshchilov & Hutter 2017) without weight decay; betas 0.9 and 0.95."""
+    """AdamW (Loshchilov & Hutter 2017) without weight decay; betas 0.9 and 0.95.
 
-    def __init__(self, named: Iterable[tuple[str, nn.Parameter]]) -> None:
+    `scale` gives the factor of the learning rate of a parameter by its name.
+    """
+
+    def __init__(
+        self,
+        named: Iterable[tuple[str, nn.Parameter]],
+        scale: Callable[[str], float] = lambda name: 1.0,
+    ) -> None:
         self.weights = dict(named)
         self.masters = {
             name: weight.detach().to(torch.float32, copy=True)
             for name, weight in self.weights.items()
         }
         fused = all(master.is_cuda for master in self.masters.values())
+        groups: dict[float, list[Tensor]] = {}
+        for name, master in self.masters.items():
+            groups.setdefault(scale(name), []).append(master)
         self.adam = torch.optim.AdamW(
-            list(self.masters.values()), betas=(0.9, 0.95), weight_decay=0.0, fused=fused or None
+            [{"params": masters, "scale": factor} for factor, masters in groups.items()],
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            fused=fused or None,
         )
 
     @torch.no_grad()
@@ -35,7 +48,7 @@ class MasterAdamW:
         masters = list(self.masters.values())
         norm = nn.utils.clip_grad_norm_(masters, clip)
         for group in self.adam.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["scale"]
         self.adam.step()
         for name, weight in self.weights.items():
             weight.copy_(self.masters[name])

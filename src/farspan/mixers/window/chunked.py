@@ -50,10 +50,14 @@ class Kept:
         order = torch.argsort(valid_bs.int(), dim=1, stable=True)
         order = order[:, max(0, order.shape[1] - size) :]
         kept = torch.gather(valid_bs, 1, order)
-        pick = order[:, :, None, None].expand(-1, -1, *self.k_bshd.shape[2:])
+        pick = order[:, :, None, None]
+        k, v = (
+            torch.gather(x, 1, pick.expand(-1, -1, *x.shape[2:])) * kept[:, :, None, None]
+            for x in (self.k_bshd, self.v_bshd)
+        )
         return Kept(
-            torch.gather(self.k_bshd, 1, pick) * kept[:, :, None, None],
-            torch.gather(self.v_bshd, 1, pick) * kept[:, :, None, None],
+            k,
+            v,
             torch.gather(self.position_bs, 1, order) * kept,
             torch.where(kept, torch.gather(self.document_bs, 1, order), -1),
         )
