@@ -14,6 +14,8 @@ from farspan.memory.store import MemoryStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.full import FullAttention
 from farspan.mixers.full.naive import naive_full
+from farspan.mixers.linear import DeltaRule, GatedLinear, KernelAttention, Retention
+from farspan.mixers.linear.naive import naive_delta, naive_gla, naive_kernel, naive_retention
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -35,6 +37,11 @@ MIXERS = {
     "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
     "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
+    "linear": (lambda: KernelAttention(SHAPE, 4), naive_kernel),
+    "retention": (lambda: Retention(SHAPE, ROTARY, 4), naive_retention),
+    "gla": (lambda: GatedLinear(SHAPE, 4), naive_gla),
+    "delta": (lambda: DeltaRule(SHAPE, 4), naive_delta),
+    "gated-delta": (lambda: DeltaRule(SHAPE, 8, decaying=True), naive_delta),
 }
 
 
@@ -94,7 +101,11 @@ def build(name: str) -> tuple[AttentionMixer, object]:
     """The mixer with random weights in float64, and its reference."""
     torch.manual_seed(len(name))
     make, naive = MIXERS[name]
-    return make().double(), naive
+    mixer = make().double()
+    with torch.no_grad():
+        for weight in mixer.parameters():  # also those that start the same for every token
+            weight.add_(0.3 * torch.randn_like(weight))
+    return mixer, naive
 
 
 def run(mixer: AttentionMixer, case: Case, state: object = None) -> tuple[Tensor, object]:

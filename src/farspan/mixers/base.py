@@ -140,6 +140,19 @@ class AttentionMixer(nn.Module, ABC):
     ) -> Any:
         """The state before the first token."""
 
+    def init_part(
+        self,
+        batch: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """The state before a later part of a sequence, to be merged behind the earlier ones."""
+        return self.init_state(batch, device=device, dtype=dtype)
+
+    def init_added(self) -> None:
+        """Sets the parameters that pretrained checkpoints lack, the same every time."""
+
     @abstractmethod
     def attend(
         self, q_bthd: Tensor, k_bthd: Tensor, v_bthd: Tensor, tokens: Tokens, state: Any

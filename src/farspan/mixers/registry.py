@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from farspan.mixers.full import Full
+from farspan.mixers.linear import Delta, GatedDelta, Gla, Linear, Retain
 from farspan.mixers.recall import Recall
 from farspan.mixers.spec import MixerSpec
 from farspan.mixers.window import Window
 
-MIXERS: dict[str, type[MixerSpec]] = {spec.kind: spec for spec in (Full, Window, Recall)}
+_ATTENTION: tuple[type[MixerSpec], ...] = (Full, Window, Recall)
+_LINEAR: tuple[type[MixerSpec], ...] = (Linear, Retain, Gla, Delta, GatedDelta)
+
+MIXERS: dict[str, type[MixerSpec]] = {spec.kind: spec for spec in _ATTENTION + _LINEAR}
