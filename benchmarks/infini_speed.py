@@ -24,6 +24,7 @@ LENGTH = 16_384
 def main() -> None:
     """Prints one JSON object a layer: milliseconds of the core alone and of the whole mixer."""
     print(json.dumps({"device": torch.cuda.get_device_name(), "torch": torch.__version__}))
+    torch.set_float32_matmul_precision("high")
     specs = [Full(), Window(2048), *(Infini(2048, rule=rule) for rule in RULES)]
     for head_dim, n_heads in ((64, 16), (128, 16)):
         shape = AttentionShape(n_heads * head_dim, n_heads, n_heads, head_dim)

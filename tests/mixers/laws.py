@@ -14,11 +14,12 @@ from farspan.memory.store import MemoryStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.full import FullAttention
 from farspan.mixers.full.naive import naive_full
-from farspan.mixers.infini import InfiniAttention
+from farspan.mixers.infini import InfiniAttention, kernelised
 from farspan.mixers.infini.gated_delta import GatedDeltaRule
 from farspan.mixers.infini.gated_mean import GatedMeanRule
-from farspan.mixers.infini.kernelised import DeltaRule, LinearRule
 from farspan.mixers.infini.naive import naive_infini
+from farspan.mixers.linear import DeltaRule, GatedLinear, KernelAttention, Retention
+from farspan.mixers.linear.naive import naive_delta, naive_gla, naive_kernel, naive_retention
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -40,8 +41,14 @@ MIXERS = {
     "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
     "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
-    "infini-linear": (lambda: InfiniAttention(SHAPE, ROTARY, 4, LinearRule(SHAPE)), naive_infini),
-    "infini-delta": (lambda: InfiniAttention(SHAPE, ROTARY, 4, DeltaRule(SHAPE)), naive_infini),
+    "infini-linear": (
+        lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.LinearRule(SHAPE)),
+        naive_infini,
+    ),
+    "infini-delta": (
+        lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.DeltaRule(SHAPE)),
+        naive_infini,
+    ),
     "infini-gated-delta": (
         lambda: InfiniAttention(SHAPE, ROTARY, 4, GatedDeltaRule(SHAPE)),
         naive_infini,
@@ -51,13 +58,18 @@ MIXERS = {
         naive_infini,
     ),
     "infini-window": (
-        lambda: InfiniAttention(SHAPE, ROTARY, 3, DeltaRule(SHAPE), window=5),
+        lambda: InfiniAttention(SHAPE, ROTARY, 3, kernelised.DeltaRule(SHAPE), window=5),
         naive_infini,
     ),
     "infini-unrotated": (
         lambda: InfiniAttention(SHAPE, None, 5, GatedDeltaRule(SHAPE)),
         naive_infini,
     ),
+    "linear": (lambda: KernelAttention(SHAPE, 4), naive_kernel),
+    "retention": (lambda: Retention(SHAPE, ROTARY, 4), naive_retention),
+    "gla": (lambda: GatedLinear(SHAPE, 4), naive_gla),
+    "delta": (lambda: DeltaRule(SHAPE, 4), naive_delta),
+    "gated-delta": (lambda: DeltaRule(SHAPE, 8, decaying=True), naive_delta),
 }
 
 

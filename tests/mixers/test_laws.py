@@ -119,7 +119,8 @@ def test_splittable(name, case, data):
     edges = [0, cut, later, case.x.shape[1]]
     states = []
     for a, b in itertools.pairwise(edges):
-        state = mixer.init_state(case.x.shape[0], dtype=torch.float64)
+        begin = mixer.init_part if states else mixer.init_state
+        state = begin(case.x.shape[0], dtype=torch.float64)
         if b > a:
             state = mixer(case.x[:, a:b], case.tokens.slice(a, b), state)[1]
         states.append(state)

@@ -25,7 +25,12 @@ CONFIG = ModelConfig(
     context_length=128,
     tied_embeddings=True,
 )
-PLANS = ["full", "window(7)*6", "window(5)*2, recall(5), window(4, sinks=1), recall(6), window(3)"]
+PLANS = [
+    "full",
+    "window(7)*6",
+    "window(5)*2, recall(5), window(4, sinks=1), recall(6), window(3)",
+    "linear, retention, gla(8), delta(16), gated_delta, window(4)",
+]
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ import torch
 from farspan.errors import DamagedFileError, RequestError
 from farspan.files import write_whole
 from farspan.mixers.base import Tokens
+from farspan.mixers.registry import MIXERS
 from farspan.models import default, load
 from farspan.models.adapter import AdapterMetadata, make_adapter, save_adapter
 from farspan.models.gguf import read_gguf
 from farspan.models.load import find_device, find_dtype, load_model
+from farspan.models.plan import parse_plan
 from tests.models.test_gguf import write
 
 
@@ -199,6 +201,27 @@ def test_what_cannot_be_had_is_told(cache, monkeypatch, options, message):
     ship_adapter(cache)
     with pytest.raises(RequestError, match=message):
         load_model(**options)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, spec in MIXERS.items() if not spec.stores])
+def test_every_mixer_runs_on_a_checkpoint_that_lacks_its_parameters(cache, kind):
+    plan = f"{kind}*2"
+    first, second = (quiet(plan=plan, adapter=False) for _ in range(2))
+    assert torch.isfinite(logits(first)).all() and first.identity == second.identity
+    assert torch.equal(logits(first), logits(second))
+    assert not any(p.requires_grad for p in first.decoder.parameters())
+
+
+def test_parameters_that_a_checkpoint_has_are_not_set_again(cache):
+    base = quiet(plan="delta*2", adapter=False).decoder
+    tensors = {name: torch.full_like(p, 0.25) for name, p in base.named_parameters()}
+    weights = load._Weights(base.config, tensors, None, None)
+    decoder = load._assemble(weights, parse_plan("delta*2", 2))
+    assert (decoder.layers[0].mixer.write.weight == 0.25).all()
+    del tensors["layers.1.mixer.write.weight"]
+    decoder = load._assemble(weights, parse_plan("delta*2", 2))
+    assert (decoder.layers[1].mixer.write.weight == 0).all()
+    assert (decoder.layers[1].mixer.write.bias == 0.25).all()
 
 
 def test_defaults_of_device_and_dtype(monkeypatch):

@@ -145,6 +145,19 @@ class AttentionMixer(nn.Module, ABC):
     ) -> Any:
         """The state before the first token."""
 
+    def init_part(
+        self,
+        batch: int,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """The state before a later part of a sequence, to be merged behind the earlier ones."""
+        return self.init_state(batch, device=device, dtype=dtype)
+
+    def init_added(self) -> None:
+        """Sets the parameters that pretrained checkpoints lack, the same every time."""
+
     @abstractmethod
     def attend(
         self, q_bthd: Tensor, k_bthd: Tensor, v_bthd: Tensor, tokens: Tokens, state: Any
@@ -191,9 +204,6 @@ class AttentionMixer(nn.Module, ABC):
         if self.q_norm is None or self.k_norm is None:
             return q_bthd, k_bthd
         return self.q_norm(q_bthd), self.k_norm(k_bthd)
-
-    def init_added(self) -> None:
-        """Sets the parameters that no checkpoint brings, the same each time; by default none."""
 
     def position(self, q_bthd: Tensor, k_bthd: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Normalised and rotated queries and keys, where the layer has norms and positions."""

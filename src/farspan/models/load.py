@@ -159,11 +159,26 @@ def _hollow(config: ModelConfig, plan: Plan) -> Decoder:
 def _assemble(weights: _Weights, plan: Plan) -> Decoder:
     """A decoder around the tensors as they are, without a copy."""
     decoder = _hollow(weights.config, plan)
+    _init_added(decoder, weights.tensors)
     decoder.load_state_dict(dict(weights.tensors), strict=False, assign=True)
     if weights.config.tied_embeddings:
         decoder.head.weight = decoder.embed.weight
     assert not any(parameter.is_meta for parameter in decoder.parameters()), "weights are missing"
     return decoder
+
+
+def _init_added(decoder: Decoder, tensors: Mapping[str, Tensor]) -> None:
+    """Gives memory and first values to what mixers add to a checkpoint."""
+    dtype = tensors["embed.weight"].dtype
+    for i in range(len(decoder.layers)):
+        mixer = decoder.layer(i).mixer
+        added = [n for n, _ in mixer.named_parameters() if f"layers.{i}.mixer.{n}" not in tensors]
+        for name in added:
+            owner, _, leaf = name.rpartition(".")
+            empty = torch.empty_like(mixer.get_parameter(name), dtype=dtype, device="cpu")
+            setattr(mixer.get_submodule(owner), leaf, nn.Parameter(empty, requires_grad=False))
+        if added:
+            mixer.init_added()
 
 
 def _fuse(config: ModelConfig, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
