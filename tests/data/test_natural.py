@@ -131,7 +131,8 @@ def test_a_sentence_that_is_told_twice_is_not_asked() -> None:
     two = "Later Captain Brackenridge sold the crooked telescope to a fishmonger in Plymouth."
     assert list(natural_items(one + FILLING, "book", Quotable(one + FILLING)))
     text = one + FILLING + two
-    assert list(natural_items(text, "book", Quotable(text))) == []
+    found = natural_items(text, "book", Quotable(text))
+    assert not any("telescope" in text[item.start : item.end] for item in found)
 
 
 def test_items_and_wordings_are_deterministic() -> None:

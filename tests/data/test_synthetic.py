@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import string
 
 import numpy as np
@@ -158,3 +159,11 @@ def test_sentences_know_abbreviations() -> None:
 def test_chat_prompts() -> None:
     prompts = chat_prompts()
     assert len(prompts) == len(set(prompts)) >= 140
+
+
+def test_bearers_are_asked_for_more_often_than_values() -> None:
+    rng = np.random.default_rng(0)
+    turns = [turn for _ in range(400) for turn in fact_set(rng, 12, 12).turns]
+    owned = [turn for turn in turns if turn.kind == "fact_password"]
+    back = [turn for turn in owned if re.search(r"(?i)who|whose|which person", turn.question)]
+    assert 0.58 < len(back) / len(owned) < 0.78 and len(owned) > 60

@@ -294,6 +294,9 @@ class RowSampler:
         if not len(found):
             return []
         picked = found[self._order(found[:, 2], rng)[: 2 * n_wanted]]
+        n_quoting = n_wanted  # more only where the text has nothing else to ask
+        if NATURAL[found[:, 2]].any():
+            n_quoting = round((1 - self.config.natural_share) * n_wanted)
         questions: list[tuple[Turn, tuple[int, int]]] = []
         for number, index, kind_index in picked.tolist():
             part = body.parts[number]
@@ -306,6 +309,10 @@ class RowSampler:
             )
             if any(_tells_too(span, other) for _, other in questions):
                 continue
+            if not NATURAL[kind_index]:
+                if not n_quoting:
+                    continue
+                n_quoting -= 1
             questions.append((Turn(kind, render(kind, slots, rng), answer), span))
             if len(questions) == n_wanted:
                 break

@@ -22,7 +22,7 @@ from farspan.data.parse import parse
 from farspan.data.sentences import Quotable, sentences
 from farspan.data.turns import Item, as_answer
 
-SPACING = 300
+SPACING = 160
 """Characters from one candidate to the next."""
 
 MOST = 2
