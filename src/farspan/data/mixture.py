@@ -59,11 +59,11 @@ def _row_weights() -> Mapping[str, float]:
 
 def _domain_weights() -> Mapping[str, float]:
     return {
-        "book": 0.62,
-        "reference": 0.12,
+        "book": 0.56,
+        "reference": 0.07,
         "legal": 0.07,
-        "textbook": 0.08,
-        "speech": 0.05,
+        "textbook": 0.17,
+        "speech": 0.07,
         "technical": 0.03,
         "text": 0.62,
     }

@@ -110,13 +110,20 @@ def _rest(
             continue
         size = len(found.tokens)
         if found.role not in _NEEDED:
-            plain = usable(found.tokens) and (size > 1 or found.head.lower_.endswith("ly"))
+            plain = _can_follow(found) and (size > 1 or found.head.lower_.endswith("ly"))
             spoken = found.text.lower() in _SPOKEN_OF_COURSE
             if needed_only or not plain or spoken or n_words + size > MAX_WORDS:
                 continue
         n_words += size
         texts.append(reworded(found.tokens, clause.narrator))
     return texts
+
+
+def _can_follow(found: Part) -> bool:
+    """Whether a part that the verb does not need may stand in a question as it is."""
+    first, head = found.tokens[0], found.head
+    bare = head.tag_ in ("VBD", "VBZ", "VBP") and first.pos_ not in ("SCONJ", "ADP", "ADV")
+    return usable(found.tokens) and not bare and all(t.lower_ != "am" for t in found.tokens)
 
 
 def _subject(clause: Clause) -> str:
@@ -232,7 +239,9 @@ def _by_preposition(clause: Clause, found: Part) -> tuple[str, str, tuple[int, i
         return None
     alike = sum(p.role == "prep" and p.head.lower_ == word for p in clause.parts)
     person = _is_person(noun)
-    if found.role == "agent" or (word in (_WITH_WHOM if person else _WITH_WHAT) and alike == 1):
+    if found.role == "agent" or (
+        found in clause.after and word in (_WITH_WHOM if person else _WITH_WHAT) and alike == 1
+    ):
         return "natural_with", f"{word} {'whom' if person else 'what'}", inner.span, ""
     return None
 

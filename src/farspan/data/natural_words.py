@@ -140,7 +140,141 @@ VERBS = _pairs(
     shout:cry out
     arrive:come
     remember:recall
-    forget:fail to remember"""
+    forget:fail to remember
+    say:state,tell
+    tell:report,let know
+    believe:think
+    think:suppose,believe
+    feel:sense
+    make:create,form
+    bring:fetch,carry along
+    send:dispatch
+    put:place,lay
+    place:put,set
+    set:put,place
+    lay:put
+    hold:grasp,keep
+    open:unlock,unclose
+    close:shut
+    shut:close
+    cut:slice
+    break:smash,shatter
+    lose:be deprived of
+    win:gain
+    gain:win,obtain
+    raise:lift
+    lift:raise
+    drop:let fall
+    fall:drop
+    climb:mount,go up
+    mount:climb
+    run:rush,hurry
+    walk:go on foot
+    ride:travel
+    travel:journey
+    journey:travel
+    cross:pass over
+    follow:come after,go behind
+    lead:guide,conduct
+    divide:split,part
+    cover:spread over
+    fill:load up
+    strike:hit
+    hit:strike
+    beat:strike
+    fight:battle
+    save:rescue
+    protect:guard,shield
+    defend:protect
+    suffer:endure
+    enjoy:take pleasure in
+    desire:wish for
+    intend:plan,mean
+    decide:resolve
+    resolve:decide
+    determine:resolve
+    attempt:try
+    try:attempt
+    refuse:decline
+    accept:agree to take
+    allow:permit
+    permit:allow
+    forbid:prohibit
+    order:command
+    command:order
+    advise:counsel
+    warn:caution
+    praise:commend
+    blame:find fault with
+    describe:depict,portray
+    mention:name,refer to
+    perceive:notice,see
+    notice:observe,perceive
+    examine:inspect,look over
+    look:gaze
+    point:direct
+    spend:pay out,pass
+    pay:hand over
+    earn:make
+    sell:part with
+    possess:own,have
+    own:possess
+    wear:have on
+    eat:consume
+    drink:swallow
+    cook:prepare
+    prepare:make ready
+    increase:raise
+    reduce:lower,cut
+    change:alter
+    cause:bring about
+    create:make
+    invent:think up
+    form:make up
+    support:back
+    appoint:name
+    elect:choose
+    represent:stand for
+    indicate:show
+    reveal:disclose,show
+    prove:demonstrate
+    demonstrate:show
+    explain:make clear
+    teach:instruct in
+    learn:find out
+    occur:happen
+    happen:take place
+    appear:show up,come into sight
+    disappear:vanish
+    vanish:disappear
+    rest:lie
+    sit:be seated
+    rise:get up
+    wait:stay
+    remain:stay
+    end:finish,stop
+    cease:stop
+    continue:go on
+    approach:draw near
+    flee:run away
+    escape:get away
+    capture:seize,take
+    surround:ring
+    burn:set on fire
+    pour:tip
+    drag:pull
+    push:shove
+    press:squeeze
+    tie:bind
+    fasten:fix
+    fix:fasten
+    hang:suspend
+    touch:feel
+    kiss:press the lips to
+    embrace:hug
+    greet:welcome
+    welcome:greet
+    thank:give thanks to"""
 )
 """Base forms that may stand for another one after "did"."""
 
