@@ -199,8 +199,8 @@ def _wanted(clause: Clause, found: Part) -> tuple[str, str, tuple[int, int], str
         return _by_preposition(clause, found)
     if role == "npadvmod" and _phrase(found):
         measure = MEASURES.get(head.lemma_)
-        if measure and any(child.dep_ == "nummod" for child in head.children):
-            return "natural_how_many", measure, found.span, ""
+        if measure and any(c.dep_ == "nummod" or c.lower_ in ("a", "an") for c in head.children):
+            return "natural_when", measure, found.span, ""
         if head.ent_type_ in _TIME_ENTITIES or head.lemma_.lower() in TIMES:
             return "natural_when", "when", found.span, ""
     if role == "advcl" and 3 <= len(found.tokens) <= MAX_CLAUSE_ANSWER:

@@ -127,6 +127,8 @@ def _clause(verb: Token, inherited: Part | None, narrator: str) -> Clause | None
     auxiliaries = [c for c in children if c.dep_ in (*_AUXILIARIES, "neg") and c.i < verb.i]
     if subject is None or len(own) > 1 or not _finite(verb, auxiliaries):
         return None
+    if verb.tag_ == "VBP" and subject.head.lower_ in ("he", "she", "it"):
+        return None  # tagged wrongly
     if own and (own[0].i > verb.i or any(a.i < own[0].i for a in auxiliaries)):
         return None  # inverted: a question, or "There came ..."
     if any(token.dep_ in ("relcl", "advcl", "ccomp") for token in subject.tokens):
