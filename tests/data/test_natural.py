@@ -97,6 +97,14 @@ def test_grammar(sentence: str, question: str, answer: str) -> None:
     assert found.get(question) == answer, found
 
 
+def test_names_in_apposition_and_in_calling() -> None:
+    found = asked("The duke visited Marlow, the oldest gunner of the garrison, on Sunday.")
+    assert found["who is Marlow?"] == "the oldest gunner of the garrison"
+    assert found["who is the oldest gunner of the garrison?"] == "Marlow"
+    found = asked("She sailed to an island called Ironstone.")
+    assert found["what is the island called?"] == "Ironstone"
+
+
 def test_what_must_not_be_asked() -> None:
     """Negations, pointing words and reported speech make no question."""
     for sentence in (
