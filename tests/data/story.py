@@ -15,6 +15,7 @@ FORMAT = DialogueFormat(
 _NAMES = ["Natasha", "Pierre", "Andrew", "Helene", "Nicholas", "Sonya", "Boris", "Marya"]
 _VERBS = ["carried", "painted", "followed", "measured", "praised", "forgot", "buried", "sold"]
 _THINGS = ["the lantern", "an old map", "the silver bowl", "a heavy door", "the white horse"]
+_SYLLABLES = ["ba", "lo", "mer", "tin", "go", "ras", "ve", "nul", "kip", "do", "fra", "shu"]
 _WHERE = ["beyond the river", "under the tower", "near the market", "inside the mill"]
 
 
@@ -24,6 +25,9 @@ def story(seed: int, n_chapters: int = 6, n_sentences: int = 120) -> str:
 
     def pick(options: list[str]) -> str:
         return options[int(rng.integers(len(options)))]
+
+    def coined() -> str:
+        return "".join(pick(_SYLLABLES) for _ in range(3)) + "ish"
 
     chapters = []
     for chapter in range(n_chapters):
@@ -36,6 +40,9 @@ def story(seed: int, n_chapters: int = 6, n_sentences: int = 120) -> str:
             elif n % 9 == 4:
                 year = int(rng.integers(1500, 1999))
                 sentences.append(f"In {year} the people {code} {extra} without any haste.")
+            elif n % 9 == 7:
+                where = f"under the {coined()} {coined()} bridge"
+                sentences.append(f"{pick(_NAMES)} hid the {coined()} {coined()} lantern {where}.")
             else:
                 sentences.append(f"On that day {pick(_NAMES)} {code} {extra} once more.")
         paragraphs = [" ".join(sentences[i : i + 6]) for i in range(0, len(sentences), 6)]

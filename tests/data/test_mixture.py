@@ -141,6 +141,22 @@ def test_no_held_out_text_is_read(prepared, tokenizer: Tokenizer) -> None:
     assert (rows.weight_bt == 1).all() and rows.tail_tokens == 0
 
 
+def test_natural_share_decides_how_many_ask_in_other_words(
+    corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    shares = {}
+    for share in (0.0, 0.5, 1.0):
+        config = MixtureConfig(row_weights={"questions": 1.0}, natural_share=share)
+        rows = RowSampler(corpus, tokenizer, FORMAT, 0, config).read_batch(0, 12, 6000, 900)
+        kinds = [turn.kind for turns in rows.turns for turn in turns]
+        natural = sum(kind.startswith("natural") for kind in kinds)
+        extracted = sum(not kind.startswith("fact") for kind in kinds)
+        assert extracted > 100 or share == 1.0
+        shares[share] = natural / extracted
+    assert shares[0.0] < 0.02 and shares[1.0] == 1.0
+    assert shares[0.0] < shares[0.5] < shares[1.0]
+
+
 def test_errors_name_what_is_wrong(corpus: Corpus, tokenizer: Tokenizer) -> None:
     with pytest.raises(RequestError, match="row kind 'poems'"):
         MixtureConfig(row_weights={"poems": 1.0})
@@ -148,6 +164,8 @@ def test_errors_name_what_is_wrong(corpus: Corpus, tokenizer: Tokenizer) -> None
         MixtureConfig(row_weights={"mixed": -1.0})
     with pytest.raises(RequestError, match="max_needles"):
         MixtureConfig(max_needles=0)
+    with pytest.raises(RequestError, match="natural_share"):
+        MixtureConfig(natural_share=1.5)
     with pytest.raises(RequestError, match="tail"):
         sampler(corpus, tokenizer).read_batch(0, 1, 2048, 20)
     with pytest.raises(RequestError, match="twice the tail"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import string
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from farspan.data.chats import chat_prompts
 from farspan.data.facts import POOLS, RELATIONS, fact_set
+from farspan.data.natural_templates import NATURAL_TEMPLATES
 from farspan.data.needles import FILLER, needle_case, needle_set
 from farspan.data.pieces import PieceEncoder
 from farspan.data.qa import KINDS, render
@@ -126,9 +128,13 @@ def test_pieces_are_encoded_as_the_tokenizer_does(tokenizer: Tokenizer) -> None:
 def test_wordings_of_extracted_questions() -> None:
     assert all(len(set(wordings)) >= 10 for wordings in TEMPLATES.values())
     rng = np.random.default_rng(0)
-    for kind in KINDS:
+    for kind in TEMPLATES:
         asked = {render(kind, ("first slot", "second slot"), rng) for _ in range(100)}
         assert len(asked) >= 8 and all(text.lower().count("first slot") == 1 for text in asked)
+    for kind in NATURAL_TEMPLATES:
+        asked = {render(kind, ("slot one", "slot two", "slot gap", "wh"), rng) for _ in range(100)}
+        assert len(asked) >= 8 and all("slot" in text.lower() for text in asked)
+    assert set(KINDS) == {*TEMPLATES, *NATURAL_TEMPLATES}
 
 
 def test_quotable() -> None:
@@ -153,3 +159,11 @@ def test_sentences_know_abbreviations() -> None:
 def test_chat_prompts() -> None:
     prompts = chat_prompts()
     assert len(prompts) == len(set(prompts)) >= 140
+
+
+def test_bearers_are_asked_for_more_often_than_values() -> None:
+    rng = np.random.default_rng(0)
+    turns = [turn for _ in range(400) for turn in fact_set(rng, 12, 12).turns]
+    owned = [turn for turn in turns if turn.kind == "fact_password"]
+    back = [turn for turn in owned if re.search(r"(?i)who|whose|which person", turn.question)]
+    assert 0.58 < len(back) / len(owned) < 0.78 and len(owned) > 60

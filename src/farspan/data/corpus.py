@@ -98,7 +98,7 @@ class ItemTable:
 
     def save(self, path: Path) -> None:
         """Write the table as .npz."""
-        np.savez(
+        np.savez_compressed(
             path,
             start=self.start_n,
             end=self.end_n,

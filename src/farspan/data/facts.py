@@ -180,6 +180,9 @@ POOLS: Mapping[str, Pool] = {
 }
 
 _TRIES = 24
+BACKWARD = 2.0
+"""How much likelier a question is that asks for the bearer of a value, such as an owner."""
+
 _GROUPS = {"address": "lives_in", "works_where": "works_as", "owns": "hid"}
 """Relations whose questions could be answered from each other share their used values."""
 
@@ -220,7 +223,9 @@ def _fill(
 
 
 def _turn(relation: Relation, filled: Mapping[str, str], rng: np.random.Generator) -> Turn:
-    ask = relation.asks[int(rng.integers(len(relation.asks)))]
+    # From a value back to its bearer is harder to learn, since the value comes later in the text.
+    shares = np.cumsum([BACKWARD if ask.target == "s" else 1.0 for ask in relation.asks])
+    ask = relation.asks[int(np.searchsorted(shares, rng.random() * shares[-1]))]
     question = capitalised(pick(rng, ask.questions).format(**filled))
     style = rng.random()
     if style < 0.2:

@@ -35,6 +35,9 @@ ROW_KINDS = (
     "questions",
     "mixed",
 )
+NATURAL = np.array([kind.startswith("natural") for kind in KINDS])
+"""Which kinds of extracted questions are asked in other words than the text's."""
+
 RARITY = 0.75
 """How strongly rare kinds of extracted questions are preferred: 0 not at all, 1 all kinds alike."""
 
@@ -44,23 +47,23 @@ MIN_TAIL = 160
 
 def _row_weights() -> Mapping[str, float]:
     return {
-        "needles_in_text": 0.18,
-        "needles_in_filler": 0.06,
-        "needles_in_needles": 0.04,
-        "facts_in_text": 0.27,
-        "facts_in_filler": 0.03,
-        "questions": 0.24,
-        "mixed": 0.18,
+        "needles_in_text": 0.10,
+        "needles_in_filler": 0.04,
+        "needles_in_needles": 0.03,
+        "facts_in_text": 0.18,
+        "facts_in_filler": 0.02,
+        "questions": 0.48,
+        "mixed": 0.15,
     }
 
 
 def _domain_weights() -> Mapping[str, float]:
     return {
-        "book": 0.62,
-        "reference": 0.12,
+        "book": 0.56,
+        "reference": 0.07,
         "legal": 0.07,
-        "textbook": 0.08,
-        "speech": 0.05,
+        "textbook": 0.17,
+        "speech": 0.07,
         "technical": 0.03,
         "text": 0.62,
     }
@@ -70,8 +73,10 @@ def _domain_weights() -> Mapping[str, float]:
 class MixtureConfig:
     """Shares of row kinds and domains (need not add up to 1), and loss weights.
 
-    `answer_weight` is for the tokens of an answer and the token that closes it,
-    `question_weight` for those of a question. Within a domain, documents are drawn by length.
+    `natural_share` of the questions extracted from a row's text are in other words than the
+    text's, as far as there are such. `answer_weight` is for the tokens of an answer and the token
+    that closes it, `question_weight` for those of a question. Within a domain, documents are drawn
+    by length.
     Raises `RequestError` for unknown row kinds and negative shares.
     """
 
@@ -80,6 +85,7 @@ class MixtureConfig:
     answer_weight: float = 1.0
     question_weight: float = 0.02
     max_needles: int = 16
+    natural_share: float = 0.65
 
     def __post_init__(self) -> None:
         unknown = set(self.row_weights) - set(ROW_KINDS)
@@ -92,6 +98,8 @@ class MixtureConfig:
             raise RequestError("row weights must not be negative nor all zero")
         if self.max_needles < 1:
             raise RequestError(f"max_needles is {self.max_needles}; give at least 1")
+        if not 0 <= self.natural_share <= 1:
+            raise RequestError(f"natural_share is {self.natural_share}; give 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -285,10 +293,10 @@ class RowSampler:
         found = np.concatenate(rows)
         if not len(found):
             return []
-        # Kinds that are rare in this text are asked more often than their share.
-        counts = np.bincount(found[:, 2], minlength=len(KINDS))
-        keys = rng.random(len(found)) ** (counts[found[:, 2]] ** RARITY)
-        picked = found[np.argsort(-keys)[: 2 * n_wanted]]
+        picked = found[self._order(found[:, 2], rng)[: 2 * n_wanted]]
+        n_quoting = n_wanted  # more only where the text has nothing else to ask
+        if NATURAL[found[:, 2]].any():
+            n_quoting = round((1 - self.config.natural_share) * n_wanted)
         questions: list[tuple[Turn, tuple[int, int]]] = []
         for number, index, kind_index in picked.tolist():
             part = body.parts[number]
@@ -301,10 +309,35 @@ class RowSampler:
             )
             if any(_tells_too(span, other) for _, other in questions):
                 continue
+            if not NATURAL[kind_index]:
+                if not n_quoting:
+                    continue
+                n_quoting -= 1
             questions.append((Turn(kind, render(kind, slots, rng), answer), span))
             if len(questions) == n_wanted:
                 break
         return questions
+
+    def _order(self, kind_n: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Indices of questions of these kinds in the order in which they are tried; int64.
+
+        Kinds that are rare in this text come earlier than by their share, and those in other
+        words than the text's are mixed in by `natural_share`.
+        """
+        counts = np.bincount(kind_n, minlength=len(KINDS))
+        keys = rng.random(len(kind_n)) ** (counts[kind_n] ** RARITY)
+        order = np.argsort(-keys)
+        natural = NATURAL[kind_n[order]]
+        share = self.config.natural_share
+        # Places in one row of draws: the n-th natural question takes the n-th natural draw.
+        draws = rng.random(2 * len(order)) < share
+        place = np.empty(len(order), dtype=np.int64)
+        for flag in (True, False):
+            wanted = np.flatnonzero(draws == flag)
+            n = int((natural == flag).sum())
+            spare = len(draws) + np.arange(max(0, n - len(wanted)))
+            place[natural == flag] = np.concatenate((wanted, spare))[:n]
+        return order[np.argsort(place, kind="stable")]
 
     def _tail(
         self, candidates: list[Turn], tail_tokens: int

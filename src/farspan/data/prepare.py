@@ -43,7 +43,7 @@ class Prepared:
 def prepare_document(document: SourceDocument, tokenizer: Tokenizer) -> Prepared:
     """Tokens, places for insertion and questions of one document.
 
-    Raises `RequestError` when a token does not fit 16 bits.
+    Raises `RequestError` when a token does not fit 16 bits, or spaCy is missing.
     """
     ids, starts = tokenizer.encode_document(document.text)
     if len(ids) and int(ids.max()) >= 1 << 16:
@@ -54,7 +54,7 @@ def prepare_document(document: SourceDocument, tokenizer: Tokenizer) -> Prepared
     places = np.searchsorted(starts, ends)
     whole = (places > 0) & (places < len(starts))
     whole[whole] &= starts[places[whole]] == ends[whole]  # a token begins with the white space
-    items = tuple(extract_items(document.text, document.domain))
+    items = tuple(extract_items(document.text, document.domain, natural=True))
     chars = np.array([(item.start, item.end) for item in items], dtype=np.int64).reshape(-1, 2)
     first = np.searchsorted(starts, chars[:, 0], side="right") - 1
     last = np.searchsorted(starts, chars[:, 1], side="left")
@@ -156,7 +156,7 @@ def prepare(
     `shards` picks Parquet files by a part of their name; `held_out` names those that
     `Corpus.load` leaves out of training. With more than one worker, documents are spread over
     processes, started fresh (the caller's module needs its `__main__` guard). The result does not
-    depend on `workers`. Raises `RequestError` when there is nothing to read.
+    depend on `workers`. Raises `RequestError` when there is nothing to read or spaCy is missing.
     """
     if workers < 1:
         raise RequestError(f"the number of workers is {workers}; give at least 1")

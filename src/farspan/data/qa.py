@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from farspan.data.natural import natural_items
+from farspan.data.natural_templates import NATURAL_TEMPLATES
 from farspan.data.qa_prose import prose_items
 from farspan.data.qa_structure import structure_items
 from farspan.data.qa_templates import TEMPLATES
 from farspan.data.sentences import Quotable
 from farspan.data.turns import Item, pick
 
-KINDS = tuple(TEMPLATES)
+_WORDINGS = TEMPLATES | NATURAL_TEMPLATES
+
+KINDS = tuple(_WORDINGS)
 """Kinds of questions, in the order of the codes in a prepared corpus."""
 
 _SPACING = {
@@ -25,20 +29,23 @@ _SPACING = {
     "how_many": 500,
     "name": 3000,
     "person": 1500,
-    "heading_of": 3000,
 }
 """Characters from one item of a frequent kind to the next."""
 
 
-def extract_items(text: str, domain: str) -> list[Item]:
+def extract_items(text: str, domain: str, *, natural: bool = False) -> list[Item]:
     """The questions of a document, in order of their evidence.
 
     `domain` decides which structures are looked for; unknown ones are read as plain prose.
+    `natural` adds questions in other words than the text's, which need spaCy and take most of the
+    time. Raises `RequestError` where spaCy is missing.
     """
     quotable = Quotable(text)
-    found = [*structure_items(text, domain, quotable)]
+    found = [*structure_items(text, domain)]
     if domain != "reference":
         found += prose_items(text, quotable)
+        if natural:
+            found += natural_items(text, domain, quotable)
     found.sort(key=lambda item: (item.start, item.end, item.kind))
     last: dict[str, int] = {}
     kept = []
@@ -52,5 +59,5 @@ def extract_items(text: str, domain: str) -> list[Item]:
 
 def render(kind: str, slots: tuple[str, ...], rng: np.random.Generator) -> str:
     """An item's question in one of the wordings of its kind."""
-    question = pick(rng, TEMPLATES[kind]).format(*slots).strip()
+    question = pick(rng, _WORDINGS[kind]).format(*slots).strip()
     return question[:1].upper() + question[1:]

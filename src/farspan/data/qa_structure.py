@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from farspan.data.sentences import Quotable, sentences
+from farspan.data.sentences import sentences
 from farspan.data.turns import Item, as_answer
 
 _HEADING = re.compile(r"^#{1,5} +(\S[^\n]*?)(?: +#+)? *$", re.M)
@@ -116,7 +116,7 @@ _KNOWN_ENTRIES = {
 }
 
 
-def structure_items(text: str, domain: str, quotable: Quotable) -> Iterator[Item]:
+def structure_items(text: str, domain: str) -> Iterator[Item]:
     """Questions about structure, in no order."""
     if domain == "reference":
         yield from _entries(text)
@@ -124,10 +124,10 @@ def structure_items(text: str, domain: str, quotable: Quotable) -> Iterator[Item
     if domain == "legal":
         yield from _sections(text)
         yield from _terms(text)
-    yield from _headings(text, quotable)
+    yield from _headings(text)
 
 
-def _headings(text: str, quotable: Quotable) -> Iterator[Item]:
+def _headings(text: str) -> Iterator[Item]:
     found = list(_HEADING.finditer(text))
     if len(found) < 3:
         return
@@ -147,7 +147,7 @@ def _headings(text: str, quotable: Quotable) -> Iterator[Item]:
             continue
         end = found[i + 1].start() if i + 1 < len(found) else len(text)
         yield from _numbered(names[i], match, numbers)
-        yield from _inside(text, match, end, names[i], quotable)
+        yield from _opening(text, match, end, names[i])
 
 
 def clean_heading(heading: str) -> str:
@@ -166,23 +166,17 @@ def _numbered(name: str, match: re.Match[str], numbers: Counter[str]) -> Iterato
         yield Item("chapter_number", (title,), as_answer(number), *match.span(), True)
 
 
-def _inside(
-    text: str, match: re.Match[str], end: int, name: str, quotable: Quotable
-) -> Iterator[Item]:
-    """Which heading a sentence stands under, and how the part begins."""
+def _opening(text: str, match: re.Match[str], end: int, name: str) -> Iterator[Item]:
+    """How the part under a heading begins."""
     body = text[match.end() : end]
-    base = match.end()
-    first = True
-    for low, high in sentences(body):
-        sentence = body[low:high]
-        plain = not re.search(r"[\"“”_*\[\]{}|<>=]|[A-Z]{3}", sentence) and sentence[0].isupper()
-        if first and plain and 20 <= len(sentence) <= 180 and not body[:low].strip():
-            yield Item("chapter_begins", (name,), sentence, match.start(), base + high, True)
-        first = False
-        if plain and 50 <= len(sentence) <= 170 and quotable.unique(base + low, base + high):
-            quote = " ".join(sentence.split())
-            span = (match.start(), base + high)
-            yield Item("heading_of", (quote,), as_answer(name), *span, True)
+    found = next(sentences(body), None)
+    if found is None or body[: found[0]].strip():
+        return
+    sentence = body[slice(*found)]
+    plain = not re.search(r"[\"“”_*\[\]{}|<>=]|[A-Z]{3}", sentence) and sentence[0].isupper()
+    if plain and 20 <= len(sentence) <= 180:
+        span = (match.start(), match.end() + found[1])
+        yield Item("chapter_begins", (name,), sentence, *span, True)
 
 
 def _entries(text: str) -> Iterator[Item]:

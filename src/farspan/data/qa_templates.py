@@ -106,18 +106,6 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         Who belongs in the blank: "{0}"
         Name the person missing here: "{0}" """
     ),
-    "heading_of": lines(
-        """Which chapter contains the sentence "{0}"?
-        Under which heading does the sentence "{0}" stand?
-        In which chapter does the text say "{0}"?
-        What is the heading of the part that contains "{0}"?
-        Where in the document does one read "{0}"? Give the heading.
-        The sentence "{0}" belongs to which chapter or section?
-        In which part of the document is "{0}" found?
-        Name the heading under which I find "{0}"
-        To which chapter does this sentence belong: "{0}"
-        Which heading comes before the passage "{0}"?"""
-    ),
     "heading_after": lines(
         """Which heading follows "{0}"?
         What is the next heading after "{0}"?

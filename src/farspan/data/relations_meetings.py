@@ -12,7 +12,10 @@ MEETINGS = (
         {s} chose "{v}" as a password.
         For the safe, {s} uses the password "{v}".
         When asked for a password, {s} said "{v}".
-        {s} would let in only those who knew the password, which was "{v}".""",
+        {s} would let in only those who knew the password, which was "{v}".
+        "{v}" is the password of {s}.
+        The password "{v}" was chosen by {s}.
+        "{v}" was the word that {s} had picked as a password.""",
         ask(
             "v",
             'The password of {s} is "{v}".',
@@ -29,7 +32,12 @@ MEETINGS = (
             Who uses the password "{v}"?
             Who chose "{v}" as a password?
             To whom does the password "{v}" belong?
-            Which person has the password "{v}"?""",
+            Which person has the password "{v}"?
+            "{v}" is the password of which person?
+            Somebody has the password "{v}". Who is it?
+            By whom was the password "{v}" chosen?
+            Name the person whose password is "{v}".
+            Who is it that goes by the password "{v}"?""",
         ),
     ),
     relation(

@@ -190,7 +190,10 @@ PEOPLE = (
         Among the belongings of {s} there is a {v}.
         {s} would never part with the {v}, which came from an uncle.
         The {v} on the shelf belonged to {s}.
-        {s} bought a {v} at an auction and still has it.""",
+        {s} bought a {v} at an auction and still has it.
+        The {v} is the property of {s}.
+        A {v}, an old one, is owned by {s}.
+        That {v} is {s}'s own.""",
         ask(
             "s",
             "{s} owns the {v}.",
@@ -198,7 +201,12 @@ PEOPLE = (
             To whom does the {v} belong?
             Whose is the {v}?
             Who is the owner of the {v}?
-            Which person has a {v}?""",
+            Which person has a {v}?
+            The {v} is the property of which person?
+            Somebody owns a {v}. Who is it?
+            Name the owner of the {v}.
+            Whose property is the {v}?
+            Which person calls the {v} their own?""",
         ),
         ask(
             "v",
