@@ -11,6 +11,7 @@ import numpy as np
 
 from farspan.data.needles import FILLER
 from farspan.data.pieces import TextTokenizer
+from farspan.data.words import ADJECTIVES, NOUNS
 from farspan.errors import RequestError
 
 HEAD = (
@@ -21,6 +22,8 @@ KEY = "The pass key is {key}. Remember it. {key} is the pass key."
 QUESTION = "What is the pass key?"
 PREFIX = " The pass key is"
 LARGEST = 50_000
+MAX_WORDS = 12
+_WORDS = sorted({*ADJECTIVES, *NOUNS})
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,18 @@ class Passkeys:
         self._line = self._tokens("\n" + FILLER)
         self._question = self._tokens("\n" + QUESTION + PREFIX)
 
-    def case(self, length: int, depth: float, rng: np.random.Generator) -> PasskeyCase:
+    def case(
+        self, length: int, depth: float, rng: np.random.Generator, *, n_words: int = 0
+    ) -> PasskeyCase:
         """A case of `length` tokens, answer included; `depth` 0 is at the start, 1 at the end.
 
         Whole lines of filler stand before the needle; the line before the question is cut to fit.
-        Raises `RequestError` for a length that holds no filler.
+        `n_words`, in training, makes the key so many different words instead of a number. Raises
+        `RequestError` for a length that holds no filler.
         """
-        key = int(rng.integers(1, LARGEST + 1))
+        key = str(int(rng.integers(1, LARGEST + 1)))
+        if n_words:
+            key = " ".join(rng.choice(_WORDS, n_words, replace=False).tolist())
         needle = self._tokens("\n" + KEY.format(key=key))
         answer = self._tokens(f" {key}.")
         fixed = len(self._head) + len(needle) + len(self._question) + len(answer)
@@ -81,15 +89,26 @@ class PasskeyRows:
 
 
 def passkey_rows(
-    passkeys: Passkeys, n_rows: int, length: int, segment: int, rng: np.random.Generator
+    passkeys: Passkeys,
+    n_rows: int,
+    length: int,
+    segment: int,
+    rng: np.random.Generator,
+    *,
+    word_share: float = 0.0,
 ) -> PasskeyRows:
-    """Rows of `length` tokens, needles at random depths, half of them with repeats."""
+    """Rows of `length` tokens, needles at random depths, half of them with repeats.
+
+    In `word_share` of the rows the key is of 4 to `MAX_WORDS` words, which teaches the memory
+    sooner: more answer tokens, each found by the one before it alone.
+    """
     token_bt = np.zeros((n_rows, length), dtype=np.int64)
     answer_bt = np.zeros((n_rows, length), dtype=bool)
     times = []
     tail = 0
     for b in range(n_rows):
-        case = passkeys.case(length, rng.random(), rng)
+        n_words = int(rng.integers(4, MAX_WORDS + 1)) if rng.random() < word_share else 0
+        case = passkeys.case(length, rng.random(), rng, n_words=n_words)
         token_bt[b] = np.concatenate((case.ids, case.answer_ids))
         answer_bt[b, len(case.ids) :] = True
         tail = max(tail, len(case.answer_ids) + 1)

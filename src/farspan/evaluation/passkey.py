@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from farspan.data.passkey import PasskeyCase, Passkeys
 from farspan.mixers.base import Tokens
-from farspan.models.decoder import Decoder
+from farspan.models.decoder import Decoder, DecoderState
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def passkey_score(
     *,
     seed: int = 0,
     batch: int = 20,
-    chunk: int = 4096,
+    chunk: int = 16_384,
 ) -> PasskeyScore:
     """Reads `samples` cases and checks every digit of each answer by greedy decoding.
 
@@ -52,15 +54,13 @@ def passkey_score(
 
 
 def _answers(decoder: Decoder, cases: list[PasskeyCase], chunk: int) -> list[bool]:
-    """Whether each case's answer is right. Rows end alike, at the end of their answers."""
+    """Whether each case's answer is right. What all cases begin with is read once."""
     rows = torch.from_numpy(np.stack([np.concatenate((c.ids, c.answer_ids)) for c in cases]))
     longest = max(len(case.answer_ids) for case in cases)
     asked = rows.shape[1] - longest - 1
-    state = decoder.init_state(len(cases))
-    for start in range(0, asked, chunk):
-        part = rows[:, start : min(start + chunk, asked)].to(decoder.device)
-        tokens = Tokens.plain(*part.shape, start=start, device=decoder.device)
-        state = decoder(part, tokens, state)[1]
+    shared = min(min(case.needle[0] for case in cases) // chunk * chunk, asked // chunk * chunk)
+    state = _read(decoder, rows[:1, :shared], decoder.init_state(1), chunk)
+    state = _read(decoder, rows[:, shared:asked], _repeated(state, len(cases)), chunk)
     tail = rows[:, asked:].to(decoder.device)
     tokens = Tokens.plain(*tail.shape, start=asked, first_asked=0, device=decoder.device)
     features, _ = decoder(tail, tokens, state)
@@ -69,3 +69,24 @@ def _answers(decoder: Decoder, cases: list[PasskeyCase], chunk: int) -> list[boo
     return [
         bool(row[-len(case.answer_ids) :].all()) for row, case in zip(guess, cases, strict=True)
     ]
+
+
+def _read(decoder: Decoder, rows_bt: Tensor, state: DecoderState, chunk: int) -> DecoderState:
+    for start in range(0, rows_bt.shape[1], chunk):
+        part = rows_bt[:, start : start + chunk].to(decoder.device)
+        tokens = Tokens.plain(*part.shape, start=state.length, device=decoder.device)
+        state = decoder(part, tokens, state)[1]
+    return state
+
+
+def _repeated(state: DecoderState, batch: int) -> DecoderState:
+    """The state of one row as that of a batch of alike rows."""
+    return replace(state, layers=tuple(_rows(layer, batch) for layer in state.layers))
+
+
+def _rows(value: Any, batch: int) -> Any:
+    if isinstance(value, Tensor):
+        return value.expand(batch, *value.shape[1:])
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return replace(value, **{f.name: _rows(getattr(value, f.name), batch) for f in fields(value)})

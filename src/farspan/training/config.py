@@ -13,10 +13,14 @@ from farspan.errors import RequestError
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows of `row_tokens` tokens until `until`, a fraction of all steps."""
+    """Rows of `row_tokens` tokens until `until`, a fraction of all steps.
+
+    Compressive memories have segments of `segment` tokens meanwhile; 0 leaves the plan's.
+    """
 
     until: float
     row_tokens: int
+    segment: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,14 @@ class TrainConfig:
                     f"{self.tail_tokens} and divide read_tokens ({self.read_tokens})"
                 )
 
+    def stage(self, step: int) -> Stage:
+        """The stage of a step."""
+        done = step / self.steps
+        return next(stage for stage in self.stages if done < stage.until)
+
     def row_tokens(self, step: int) -> int:
         """The row length of a step."""
-        done = step / self.steps
-        return next(stage.row_tokens for stage in self.stages if done < stage.until)
+        return self.stage(step).row_tokens
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then linear decay to zero."""
@@ -98,7 +106,7 @@ def _parse(name: str, text: str, old: Any) -> Any:
     try:
         value = json.loads(text)
         if isinstance(old, tuple):
-            return tuple(Stage(float(until), int(tokens)) for until, tokens in value)
+            return tuple(Stage(float(until), *map(int, sizes)) for until, *sizes in value)
         if isinstance(old, bool) != isinstance(value, bool):
             raise TypeError(name)
         return type(old)(value)

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from farspan.errors import DamagedFileError
 from farspan.mixers.base import Tokens
+from farspan.mixers.infini import InfiniAttention
 from farspan.models.decoder import Decoder, hugging_face_names
 from farspan.training.config import TrainConfig
 from farspan.training.optimiser import MasterAdamW
@@ -129,6 +130,7 @@ def train(
     sums, since, mark = torch.zeros(3), 0, began
     try:
         for batches in _stream(source, config, step, decoder.device):
+            set_segments(decoder, config.stage(step).segment)
             losses = [_backward(decoder, batch, i, config) for i, batch in enumerate(batches)]
             norm = optimiser.step(config.learning_rate_at(step), config.clip)
             step += 1
@@ -158,6 +160,14 @@ def train(
     finally:
         save_checkpoint(path, optimiser, step, config)
     return step
+
+
+def set_segments(decoder: Decoder, segment: int) -> None:
+    """Gives compressive memories segments of so many tokens; 0 leaves them as they are."""
+    for i in range(len(decoder.layers) if segment else 0):
+        mixer = decoder.layer(i).mixer
+        if isinstance(mixer, InfiniAttention):
+            mixer.segment = segment
 
 
 def _backward(decoder: Decoder, batch: Batch, index: int, config: TrainConfig) -> Tensor:

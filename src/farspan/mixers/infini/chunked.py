@@ -189,7 +189,7 @@ class InfiniAttention(AttentionMixer):
         found = self.rule.read(q_bthd, memory)
         share = self.gate.to(found.dtype).sigmoid().unsqueeze(-1)
         share = share * (memory.written_b > 0)[:, None, None, None]
-        return (local_bthd + share * (found - local_bthd)).to(local_bthd.dtype)
+        return torch.lerp(local_bthd, found.to(local_bthd.dtype), share.to(local_bthd.dtype))
 
     def _local(self, q_bthd: Tensor, seen: Kept, start: int) -> Tensor:
         """Attention within the segment or the window, with rotated queries and keys."""
@@ -197,6 +197,8 @@ class InfiniAttention(AttentionMixer):
         inside = self.window - 1 if self.window else start % self.segment
         first = max(0, seen.k_bshd.shape[1] - n_tokens - inside)
         k, v = seen.k_bshd[:, first:], seen.v_bshd[:, first:, :, :d]
+        if self.rule.n_gates:
+            v = v.contiguous()  # fused kernels want rows that begin at multiples of 16 bytes
         if self.rotary is not None:
             place = torch.arange(k.shape[1], device=k.device) + start + n_tokens - k.shape[1]
             table = self.rotary.table(place.unsqueeze(0), k.dtype)
