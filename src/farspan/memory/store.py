@@ -92,6 +92,8 @@ class MemoryStore(KeyValueStore):
     def append(self, k_bthd: Tensor, v_bthd: Tensor) -> MemoryStore:
         """Concatenates under autograd; else writes behind the last token of a growing buffer."""
         if torch.is_grad_enabled() and (k_bthd.requires_grad or self.k_bshd.requires_grad):
+            if not self.length:
+                return MemoryStore(k_bthd, v_bthd)
             k, v = torch.cat((self.k_bshd, k_bthd), 1), torch.cat((self.v_bshd, v_bthd), 1)
             return MemoryStore(k, v)
         total = self.length + k_bthd.shape[1]

@@ -58,6 +58,7 @@ class InfiniAttention(AttentionMixer):
         super().__init__(shape, rotary)
         self.segment = segment
         self.window = window
+        self.recompute = True
         self.rule = rule
         self.gate = nn.Parameter(torch.full((shape.n_heads,), GATE_START))
         n_gates = rule.n_gates * shape.n_kv_heads
@@ -114,7 +115,7 @@ class InfiniAttention(AttentionMixer):
         recent = keep_recent(state.recent, chunk, self.kept, tokens.is_plain)
         if tokens.is_plain:
             seen = state.recent.cat(chunk)
-            y, memory = self._run(q_bthd, seen, tokens.start, state.memory, tokens.times_bn)
+            y, memory = self._run(q_bthd, seen, tokens, state.memory)
             return y, InfiniState(memory, recent, state.document_b)
         rows = [
             self._row(q_bthd[b : b + 1], state, chunk, b)
@@ -151,17 +152,12 @@ class InfiniAttention(AttentionMixer):
         return Kept(nothing.k_bshd, values, nothing.position_bs, nothing.document_bs)
 
     def _run(
-        self,
-        q_bthd: Tensor,
-        seen: Kept,
-        start: int,
-        memory: Memory,
-        times_bn: Tensor | None = None,
+        self, q_bthd: Tensor, seen: Kept, tokens: Tokens, memory: Memory
     ) -> tuple[Tensor, Memory]:
-        """Consecutive tokens of one document from position `start`, the last T of the seen."""
-        n_tokens = q_bthd.shape[1]
+        """A plain chunk; its tokens are the last T of the seen ones."""
+        n_tokens, start = q_bthd.shape[1], tokens.start
         offset = seen.k_bshd.shape[1] - n_tokens
-        local = self._local(q_bthd, seen, start)
+        local = self._local(q_bthd, seen, tokens)
         head = min(n_tokens, -start % self.segment)
         tail = (n_tokens - head) % self.segment
         parts = []
@@ -175,9 +171,9 @@ class InfiniAttention(AttentionMixer):
         if stop > head:
             n = (stop - head) // self.segment
             segments = self._segments(seen, offset + head, stop - head, n)
-            if times_bn is not None:
+            if tokens.times_bn is not None:
                 assert start == 0, "repeats are for rows that are trained in one piece"
-                segments = replace(segments, times_bn=times_bn)
+                segments = replace(segments, times_bn=tokens.times_bn)
             y, memory = self._through(q_bthd[:, head:stop], local[:, head:stop], segments, memory)
             parts.append(y)
         if tail:
@@ -191,17 +187,19 @@ class InfiniAttention(AttentionMixer):
         share = share * (memory.written_b > 0)[:, None, None, None]
         return torch.lerp(local_bthd, found.to(local_bthd.dtype), share.to(local_bthd.dtype))
 
-    def _local(self, q_bthd: Tensor, seen: Kept, start: int) -> Tensor:
+    def _local(self, q_bthd: Tensor, seen: Kept, tokens: Tokens) -> Tensor:
         """Attention within the segment or the window, with rotated queries and keys."""
-        d, n_tokens = self.shape.head_dim, q_bthd.shape[1]
+        d, n_tokens, start = self.shape.head_dim, q_bthd.shape[1], tokens.start
         inside = self.window - 1 if self.window else start % self.segment
         first = max(0, seen.k_bshd.shape[1] - n_tokens - inside)
         k, v = seen.k_bshd[:, first:], seen.v_bshd[:, first:, :, :d]
         if self.rule.n_gates:
             v = v.contiguous()  # fused kernels want rows that begin at multiples of 16 bytes
         if self.rotary is not None:
-            place = torch.arange(k.shape[1], device=k.device) + start + n_tokens - k.shape[1]
-            table = self.rotary.table(place.unsqueeze(0), k.dtype)
+            table = tokens.table
+            if table is None or k.shape[1] > n_tokens:
+                place = torch.arange(k.shape[1], device=k.device) + start + n_tokens - k.shape[1]
+                table = self.rotary.table(place.unsqueeze(0), k.dtype)
             k = rotate(k, table)
             q_bthd = rotate(q_bthd, tuple(x[:, -n_tokens:] for x in table))  # type: ignore[arg-type]
         if self.window:
@@ -242,7 +240,7 @@ class InfiniAttention(AttentionMixer):
         """Whole segments, each reading the memory before it.
 
         In training everything between projections and output is computed again in the backward
-        pass: float32 features and a memory a segment would take more room than they cost time.
+        pass, since float32 features take much room; `recompute = False` trades that for speed.
         """
 
         def step(
@@ -255,7 +253,7 @@ class InfiniAttention(AttentionMixer):
             return y.unflatten(0, (-1, n)).flatten(1, 2), after
 
         inputs = (q, local, segments.k, segments.v, segments.gates)
-        if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+        if self.recompute and torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
             return checkpoint(step, *inputs, use_reentrant=False)
         return step(*inputs)
 
@@ -278,7 +276,8 @@ class InfiniAttention(AttentionMixer):
             inside = own.document_bs[0] == name
             seen = before.cat(_select(own, inside))
             start = int(own.position_bs[0, inside][0])
-            y[:, inside], memory = self._run(q_bthd[:, inside], seen, start, memory)
+            plain = Tokens.plain(1, int(inside.sum()), start=start, device=y.device)
+            y[:, inside], memory = self._run(q_bthd[:, inside], seen, plain, memory)
         return y, memory, document
 
 

@@ -79,7 +79,7 @@ class GatedMeanRule(MemoryRule):
         adds = torch.matmul(share.permute(0, 1, 3, 4, 2), v.transpose(2, 3))
         return torch.diag_embed(1 - gate), adds
 
-    def combine(self, found: Tensor, features: Tensor, total: Tensor) -> Tensor:
+    def combine(self, found: Tensor) -> Tensor:
         """Decompresses `[B, G, rows, E]`."""
         return torch.matmul(found, self.expand.to(found.dtype))
 

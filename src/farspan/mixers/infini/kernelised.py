@@ -35,10 +35,9 @@ class LinearRule(MemoryRule):
         """The identity, and the sum of f(k) v'."""
         return None, segments.multiplied(outer_sum(features, segments.v.to(features.dtype)))
 
-    def combine(self, found: Tensor, features: Tensor, total: Tensor) -> Tensor:
-        """Divides by f(q) z."""
-        weight = (features * total).sum(-1, keepdim=True)
-        return found / weight.clamp_min(TINY)
+    def combine(self, found: Tensor) -> Tensor:
+        """Divides f(q) M by f(q) z."""
+        return found[..., :-1] / found[..., -1:].clamp_min(TINY)
 
 
 class DeltaRule(LinearRule):

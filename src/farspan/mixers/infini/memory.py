@@ -110,8 +110,11 @@ class MemoryRule(nn.Module, ABC):
         all that came before each segment (zero: nothing did).
         """
 
-    def combine(self, found: Tensor, features: Tensor, total: Tensor) -> Tensor:
-        """From `features @ matrix` `[..., E]` to values `[..., head_dim]`; by default as it is."""
+    def combine(self, found: Tensor) -> Tensor:
+        """From `features @ matrix` `[..., E]` to values `[..., head_dim]`; by default as it is.
+
+        With `has_total` a last number follows, `features @ total`.
+        """
         return found
 
     # Below: the same for all rules.
@@ -172,8 +175,10 @@ class MemoryRule(nn.Module, ABC):
         n_tokens, groups = q_bthd.shape[1], self.shape.n_kv_heads
         features = self.query_features(q_bthd.unflatten(2, (groups, -1)))
         features = features.transpose(1, 2).flatten(2, 3)
-        found = torch.matmul(features, memory.matrix_bgde)
-        values = self.combine(found, features, memory.total_bgd.unsqueeze(2))
+        matrix = memory.matrix_bgde
+        if self.has_total:  # one product finds the values and their weight
+            matrix = torch.cat((matrix, memory.total_bgd.unsqueeze(-1)), dim=-1)
+        values = self.combine(torch.matmul(features, matrix))
         return values.unflatten(2, (n_tokens, -1)).transpose(1, 2).flatten(2, 3)
 
     def _totals(self, features: Tensor, segments: Segments, memory: Memory) -> Tensor:
@@ -193,7 +198,7 @@ def _scan(start: Tensor, maps: Tensor | None, adds: Tensor) -> Tensor:
     """`x[n + 1] = maps[n] @ x[n] + adds[n]` from `x[0] = start`, all of them `[B, N + 1, ...]`."""
     if maps is None:
         return torch.cat((start.unsqueeze(1), adds), dim=1).cumsum(1)
-    found = [start]
-    for n in range(adds.shape[1]):
-        found.append(torch.matmul(maps[:, n], found[-1]) + adds[:, n])
-    return torch.stack(found, dim=1)
+    found = [start.flatten(0, 1)]
+    for own, add in zip(maps.unbind(1), adds.unbind(1), strict=True):
+        found.append(torch.baddbmm(add.flatten(0, 1), own.flatten(0, 1), found[-1]))
+    return torch.stack(found, dim=1).unflatten(0, start.shape[:2]).transpose(1, 2)

@@ -33,6 +33,8 @@ class Kept:
 
     def cat(self, other: Kept) -> Kept:
         """These tokens, then the others."""
+        if not self.k_bshd.shape[1]:
+            return other
         return Kept(
             *(
                 torch.cat((getattr(self, f.name), getattr(other, f.name)), dim=1)
