@@ -73,6 +73,16 @@ def test_memory_on_disk_goes_on_as_in_memory(tmp_path):
     torch.testing.assert_close(module(features(5), restored)[0], wanted, rtol=0, atol=0)
 
 
+def test_autocast_keeps_the_memory_in_float32():
+    module = make("attention", "delta").float()
+    with torch.autocast("cpu", torch.bfloat16):
+        y, memory = module(features(7).bfloat16())
+        y, memory = module(y.bfloat16(), memory)
+    y.float().sum().backward()
+    assert memory.layers[0].memory.matrix_bgde.dtype == torch.float32
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+
+
 def test_bad_features_and_memories_are_told():
     module = make("attention", "delta")
     with pytest.raises(ValueError, match=r"x's shape is \[2, 3, 15\]; allowed is \[batch, tokens"):

@@ -141,7 +141,8 @@ class InfiniAttention(PersistentModule):
         fits = x.ndim == 3 and x.shape[-1] == self.d_model and x.shape[1] > 0
         need(fits, "x's shape", list(x.shape), f"[batch, tokens, {self.d_model}]")
         weight = self.mixer.qkv.weight
-        need(x.dtype == weight.dtype, "x's dtype", x.dtype, f"{weight.dtype}, as the weights")
+        same = x.dtype == weight.dtype or torch.is_autocast_enabled(x.device.type)
+        need(same, "x's dtype", x.dtype, f"{weight.dtype}, as the weights")
         memory, tokens = self.begin(x.shape[:2], memory, attention_mask)
         y, state = self.mixer(x, tokens, memory.layers[0])
         return self.dropout(y), self.end(memory, [state], tokens)
