@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from farspan.mixers.linear.chunks import after, chunk_size, cut, join, ratios, until
 
@@ -50,10 +51,13 @@ def additive(
 
 def _carry(added: Tensor, kept: Tensor | None, mem: Tensor) -> tuple[Tensor, Tensor]:
     """The memory before each chunk, `[B, G, N, D, E]`, and the one after the last."""
+    if kept is None:  # summed apart first: fewer roundings at the size of the memory
+        sums = mem.unsqueeze(2) + F.pad(added.cumsum(2), (0, 0, 0, 0, 1, 0))
+        return sums[:, :, :-1], sums[:, :, -1]
     before = []
     for n in range(added.shape[2]):
         before.append(mem)
-        mem = added[:, :, n] + (mem if kept is None else kept[:, :, n] * mem)
+        mem = added[:, :, n] + kept[:, :, n] * mem
     return torch.stack(before, dim=2), mem
 
 

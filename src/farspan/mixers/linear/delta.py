@@ -1,7 +1,7 @@
 """Memories that correct: S_t = a_t (I - w_t k_t k_t^T) S_{t-1} + w_t k_t v_t^T, read as S_t^T q_t.
 
 Within a chunk the corrections are one triangular system (the WY form of Yang et al. 2024); a whole
-chunk is an affine map of the memory, S' = A S + B.
+chunk is an affine map of the memory, S' = A S + B, applied as S + K^T (free - bound S).
 Axes: b row, t token, h head, g key-value head, r query of a group, n chunk, c token of a chunk, d
 key feature, e value feature.
 """
@@ -40,13 +40,11 @@ def delta_rule(
         log_decay = cut(log_decay_btg.unsqueeze(-1), size)
     ratio = ratios(log_decay.squeeze(-1))
     free, bound = corrections(k, v, write, log_decay, ratio)
-    kept_k = (k * after(log_decay)).mT
     kept = log_decay.sum(-2, keepdim=True).exp()
-    eye = torch.eye(k.shape[-1], dtype=k.dtype, device=k.device)
-    before, mem_bgde = _carry(kept * eye - kept_k @ bound, kept_k @ free, mem_bgde)
+    before, added, mem_bgde = _carry(free, bound, (k * after(log_decay)).mT, kept, mem_bgde)
     scores = (q.flatten(-3, -2) @ k.mT).unflatten(-2, q.shape[-3:-1]) * ratio.unsqueeze(-2)
     q = q * until(log_decay).unsqueeze(-2)
-    y = scores.flatten(-3, -2) @ (free - bound @ before) + q.flatten(-3, -2) @ before
+    y = scores.flatten(-3, -2) @ added + q.flatten(-3, -2) @ before
     return join(y.unflatten(-2, (size, -1)), n_tokens), mem_bgde
 
 
@@ -65,10 +63,17 @@ def corrections(
     return free, bound
 
 
-def _carry(map_: Tensor, added: Tensor, mem: Tensor) -> tuple[Tensor, Tensor]:
-    """The memory before each chunk, `[B, G, N, D, E]`, and the one after the last."""
-    before = []
-    for n in range(added.shape[2]):
+def _carry(
+    free: Tensor, bound: Tensor, keys: Tensor, kept: Tensor, mem: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The memory before each chunk, what its tokens add at their keys, and the last memory.
+
+    Kept as corrections of the memory, not multiplied out to a matrix, whose rounding would touch
+    what no key points at.
+    """
+    before, added = [], []
+    for n in range(free.shape[2]):
         before.append(mem)
-        mem = added[:, :, n] + map_[:, :, n] @ mem
-    return torch.stack(before, dim=2), mem
+        added.append(free[:, :, n] - bound[:, :, n] @ mem)
+        mem = kept[:, :, n] * mem + keys[:, :, n] @ added[-1]
+    return torch.stack(before, dim=2), torch.stack(added, dim=2), mem

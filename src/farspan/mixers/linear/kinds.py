@@ -34,7 +34,7 @@ class KernelAttention(LinearMixer):
 
     def features(self, q_bthd: Tensor, k_btgd: Tensor) -> tuple[Tensor, Tensor]:
         """Both positive."""
-        return F.elu(q_bthd) + 1, F.elu(k_btgd) + 1
+        return _elu_plus_one(q_bthd), _elu_plus_one(k_btgd)
 
     def gates(self, x_btc: Tensor, dtype: torch.dtype) -> Gates:
         """None."""
@@ -242,6 +242,11 @@ class DeltaRule(LinearMixer):
             self.decay.weight.zero_()
             rate = 1 / _time_scales(self.shape.n_kv_heads)
             self.decay.bias.copy_(torch.log(torch.expm1(rate)))
+
+
+def _elu_plus_one(x: Tensor) -> Tensor:
+    """Exact also far below zero, where ELU + 1 cancels to nothing."""
+    return F.relu(x) + x.clamp_max(0.0).exp()
 
 
 def _unit(x: Tensor) -> Tensor:
