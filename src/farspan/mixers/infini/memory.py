@@ -155,13 +155,14 @@ class MemoryRule(nn.Module, ABC):
     def write(self, segments: Segments, memory: Memory) -> tuple[Memory, Memory]:
         """The memory before each of N segments, as a batch of `B * N`, and that after them all."""
         n = segments.k.shape[1]
-        features = self.key_features(segments.k)
-        totals = self._totals(features, segments, memory)
-        maps, adds = self.maps(segments, features, totals[:, :-1])
-        matrices = _scan(memory.matrix_bgde, maps, adds)
         own = memory.map_bgdd
-        if own is not None and maps is not None:
-            own = _scan(own, maps, torch.zeros_like(maps))[:, -1]
+        with torch.autocast(segments.k.device.type, enabled=False):
+            features = self.key_features(segments.k)
+            totals = self._totals(features, segments, memory)
+            maps, adds = self.maps(segments, features, totals[:, :-1])
+            matrices = _scan(memory.matrix_bgde, maps, adds)
+            if own is not None and maps is not None:
+                own = _scan(own, maps, torch.zeros_like(maps))[:, -1]
         step = torch.arange(n, device=memory.written_b.device)
         before = Memory(
             matrices[:, :-1].flatten(0, 1),
@@ -173,12 +174,13 @@ class MemoryRule(nn.Module, ABC):
     def read(self, q_bthd: Tensor, memory: Memory) -> Tensor:
         """What queries `[B, T, H, D]` find in memories of the same batch, `[B, T, H, D]`."""
         n_tokens, groups = q_bthd.shape[1], self.shape.n_kv_heads
-        features = self.query_features(q_bthd.unflatten(2, (groups, -1)))
-        features = features.transpose(1, 2).flatten(2, 3)
         matrix = memory.matrix_bgde
         if self.has_total:  # one product finds the values and their weight
             matrix = torch.cat((matrix, memory.total_bgd.unsqueeze(-1)), dim=-1)
-        values = self.combine(torch.matmul(features, matrix))
+        with torch.autocast(q_bthd.device.type, enabled=False):
+            features = self.query_features(q_bthd.unflatten(2, (groups, -1)))
+            features = features.transpose(1, 2).flatten(2, 3)
+            values = self.combine(torch.matmul(features, matrix))
         return values.unflatten(2, (n_tokens, -1)).transpose(1, 2).flatten(2, 3)
 
     def _totals(self, features: Tensor, segments: Segments, memory: Memory) -> Tensor:

@@ -33,7 +33,7 @@ class Kept:
 
     def cat(self, other: Kept) -> Kept:
         """These tokens, then the others."""
-        if not self.k_bshd.shape[1]:
+        if not self.k_bshd.shape[1] and self.k_bshd.dtype == other.k_bshd.dtype:
             return other
         return Kept(
             *(

@@ -177,7 +177,7 @@ class CompressiveMemory(InfiniAttention):
 
 
 class _MemoryAlone(infini.InfiniAttention):
-    def _local(self, q_bthd: Tensor, seen: Kept, start: int) -> Tensor:
+    def _local(self, q_bthd: Tensor, seen: Kept, tokens: Tokens) -> Tensor:
         return torch.zeros_like(q_bthd)
 
 
