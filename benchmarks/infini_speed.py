@@ -1,76 +1,80 @@
 """An Infini layer's forward and backward pass beside full attention of the same shape, on a GPU.
 
-python benchmarks/infini_speed.py
+python benchmarks/infini_speed.py --batch 4 --seconds 120
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.full import Full
-from farspan.mixers.infini import RULES, Infini
+from farspan.mixers.infini import Infini, InfiniAttention
+from farspan.mixers.spec import MixerSpec
 from farspan.mixers.window import Window
 from farspan.positions.rotary import Rotary
 
-LENGTH = 16_384
+HEADS = 16
 
 
 def main() -> None:
-    """Prints one JSON object a layer: milliseconds of the core alone and of the whole mixer."""
-    print(json.dumps({"device": torch.cuda.get_device_name(), "torch": torch.__version__}))
+    """Prints one JSON object a layer: milliseconds of the whole mixer, projections and all.
+
+    Both sides are compiled, and full attention is the flash kernel of torch in bfloat16.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--length", type=int, default=16_384)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--segment", type=int, default=512)
+    parser.add_argument("--rules", default="linear,delta,gated_delta")
+    parser.add_argument("--head-dims", default="64,128")
+    parser.add_argument("--seconds", type=float, default=300)
+    options = parser.parse_args()
+    until = time.monotonic() + options.seconds
     torch.set_float32_matmul_precision("high")
-    specs = [Full(), Window(2048), *(Infini(2048, rule=rule) for rule in RULES)]
-    for head_dim, n_heads in ((64, 16), (128, 16)):
-        shape = AttentionShape(n_heads * head_dim, n_heads, n_heads, head_dim)
-        full: list[float] = []
-        for spec in specs:
-            mixer = spec.build(shape, Rotary(head_dim)).to("cuda", torch.bfloat16)
-            times = [_milliseconds(step) for step in (_core(mixer), _whole(mixer))]
-            full = full or times
-            row = {"mixer": str(spec), "head_dim": head_dim, "heads": n_heads, "length": LENGTH}
-            row |= {"core_ms": times[0], "layer_ms": times[1]}
-            row |= {"core_speedup": full[0] / times[0], "layer_speedup": full[1] / times[1]}
+    print(json.dumps({"device": torch.cuda.get_device_name(), "torch": torch.__version__}))
+    memories = [Infini(options.segment, rule=rule) for rule in options.rules.split(",")]
+    for head_dim in (int(x) for x in options.head_dims.split(",")):
+        full = 0.0
+        for spec in (Full(), *memories, Window(options.segment)):
+            if time.monotonic() > until:
+                return
+            ms = _milliseconds(_layer(spec, head_dim, options.batch, options.length))
+            full = full or ms
+            row = {"mixer": str(spec), "head_dim": head_dim, "heads": HEADS}
+            row |= {"batch": options.batch, "length": options.length}
+            row |= {"ms": round(ms, 3), "speedup": round(full / ms, 2)}
             print(json.dumps(row), flush=True)
 
 
-def _core(mixer: AttentionMixer) -> Callable[[], None]:
-    """Attention from projected queries, keys and values."""
-    shape, tokens = mixer.shape, Tokens.plain(1, LENGTH, device="cuda")
-    x = torch.randn(1, LENGTH, shape.d_model, device="cuda", dtype=torch.bfloat16)
-    with torch.no_grad():
-        parts = mixer.project(x, tokens)
-    inputs = [part.detach().clone().requires_grad_() for part in parts]
-    state = mixer.init_state(1, device="cuda", dtype=torch.bfloat16)
-
-    def step() -> None:
-        y, _ = mixer.attend(*inputs, tokens, state)
-        _backward(y, inputs)
-
-    return step
-
-
-def _whole(mixer: AttentionMixer) -> Callable[[], None]:
-    """The layer with its projections and rotation."""
-    tokens = Tokens.plain(1, LENGTH, device="cuda")
-    x = torch.randn(1, LENGTH, mixer.shape.d_model, device="cuda", dtype=torch.bfloat16)
+def _layer(spec: MixerSpec, head_dim: int, batch: int, length: int) -> Callable[[], None]:
+    """One forward and backward pass, compiled."""
+    shape = AttentionShape(HEADS * head_dim, HEADS, HEADS, head_dim)
+    mixer: AttentionMixer = spec.build(shape, Rotary(head_dim)).to("cuda", torch.bfloat16)
+    if isinstance(mixer, InfiniAttention):
+        mixer.recompute = False
+    tokens = Tokens.plain(batch, length, device="cuda")
+    x = torch.randn(batch, length, shape.d_model, device="cuda", dtype=torch.bfloat16)
     x.requires_grad_()
-    state = mixer.init_state(1, device="cuda", dtype=torch.bfloat16)
+    state = mixer.init_state(batch, device="cuda", dtype=torch.bfloat16)
+
+    @torch.compile
+    def forward(x: Tensor) -> Tensor:
+        return mixer(x, tokens, state)[0]
+
+    inputs = [x, *mixer.parameters()]
 
     def step() -> None:
-        y, _ = mixer(x, tokens, state)
-        _backward(y, [x, *mixer.parameters()])
+        y = forward(x)
+        torch.autograd.grad(y, inputs, torch.ones_like(y), allow_unused=True)
 
     return step
-
-
-def _backward(y: Tensor, inputs: list[Tensor] | list[nn.Parameter]) -> None:
-    torch.autograd.grad(y, inputs, torch.ones_like(y), allow_unused=True)
 
 
 def _milliseconds(step: Callable[[], None], repeats: int = 30) -> float:

@@ -6,7 +6,7 @@ Axes: b row, t token of the chunk, s token of a segment, n segment, h query head
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -264,8 +264,7 @@ class InfiniAttention(AttentionMixer):
 
         Returns outputs `[1, T, H, D]`, the memory, and the document it is of.
         """
-        recent = Kept(*(getattr(state.recent, f.name)[b : b + 1] for f in fields(Kept)))
-        own = Kept(*(getattr(chunk, f.name)[b : b + 1] for f in fields(Kept)))
+        recent, own = (kept.each(lambda x: x[b : b + 1]) for kept in (state.recent, chunk))
         memory, document = state.memory.row(b), int(state.document_b[b])
         y = torch.zeros_like(q_bthd)
         documents = own.document_bs[0].tolist()
@@ -283,4 +282,4 @@ class InfiniAttention(AttentionMixer):
 
 def _select(kept: Kept, which_s: Tensor) -> Kept:
     """Those tokens of one row that `which_s` marks."""
-    return Kept(*(getattr(kept, f.name)[:, which_s] for f in fields(Kept)))
+    return kept.each(lambda x: x[:, which_s])

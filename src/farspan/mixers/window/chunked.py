@@ -5,7 +5,8 @@ Axes: b row, t token of the chunk, s kept token, h head, d feature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,16 +37,25 @@ class Kept:
         if not self.k_bshd.shape[1] and self.k_bshd.dtype == other.k_bshd.dtype:
             return other
         return Kept(
-            *(
-                torch.cat((getattr(self, f.name), getattr(other, f.name)), dim=1)
-                for f in fields(Kept)
-            )
+            torch.cat((self.k_bshd, other.k_bshd), dim=1),
+            torch.cat((self.v_bshd, other.v_bshd), dim=1),
+            torch.cat((self.position_bs, other.position_bs), dim=1),
+            torch.cat((self.document_bs, other.document_bs), dim=1),
+        )
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Kept:
+        """The same change of every field."""
+        return Kept(
+            change(self.k_bshd),
+            change(self.v_bshd),
+            change(self.position_bs),
+            change(self.document_bs),
         )
 
     def last(self, size: int) -> Kept:
         """The last `size` slots."""
         start = max(0, self.k_bshd.shape[1] - size)
-        return Kept(*(getattr(self, f.name)[:, start:] for f in fields(Kept)))
+        return self.each(lambda x: x[:, start:])
 
     def last_valid(self, size: int, valid_bs: Tensor) -> Kept:
         """The last `size` slots after moving the invalid ones to the front, as padding."""
