@@ -58,8 +58,8 @@ def report(farspan, *words, **options):
 
 FIELDS = {
     "answer", "citations", "tokens_read", "tokens_total", "answer_tokens", "seconds",
-    "tokens_per_second", "first_token_seconds", "peak_memory_bytes", "model", "plan", "dtype",
-    "device", "session",
+    "tokens_per_second", "first_token_seconds", "peak_memory_bytes", "model", "plan", "position",
+    "dtype", "device", "session",
 }  # fmt: skip
 
 

@@ -24,11 +24,21 @@ from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
 from farspan.mixers.window.naive import naive_window
+from farspan.positions.alibi import Alibi
+from farspan.positions.base import ScoreMethod
+from farspan.positions.dual_chunk import DualChunk
 from farspan.positions.rotary import Rotary
+from farspan.positions.self_extend import SelfExtend
+from farspan.positions.temperature import LogLength
 
 D_MODEL, HEAD = 24, 8
 ROTARY = Rotary(HEAD, theta=100.0)
 SHAPE = AttentionShape(D_MODEL, n_heads=4, n_kv_heads=2, head_dim=HEAD)
+
+
+def by_pair(method: ScoreMethod) -> Rotary:
+    return dataclasses.replace(ROTARY, scores=method)
+
 
 MIXERS = {
     "full": (lambda: FullAttention(SHAPE, ROTARY), naive_full),
@@ -40,6 +50,27 @@ MIXERS = {
     "window-1": (lambda: WindowAttention(SHAPE, ROTARY, 1), naive_window),
     "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
     "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
+    "full-self-extend": (lambda: FullAttention(SHAPE, by_pair(SelfExtend(3, 4))), naive_full),
+    "full-dual-chunk": (lambda: FullAttention(SHAPE, by_pair(DualChunk(8, 5))), naive_full),
+    "full-alibi": (lambda: FullAttention(SHAPE, by_pair(Alibi(2.0))), naive_full),
+    "full-partial": (
+        lambda: FullAttention(SHAPE, Rotary(HEAD, 100.0, {"partial_rotary_factor": 0.5})),
+        naive_full,
+    ),
+    "full-temperature": (lambda: FullAttention(SHAPE, None, LogLength(4)), naive_full),
+    "window-self-extend": (
+        lambda: WindowAttention(SHAPE, by_pair(SelfExtend(2, 3)), 7),
+        naive_window,
+    ),
+    "window-dual-chunk": (
+        lambda: WindowAttention(SHAPE, by_pair(DualChunk(6, 4)), 7),
+        naive_window,
+    ),
+    "window-alibi": (lambda: WindowAttention(SHAPE, by_pair(Alibi()), 5), naive_window),
+    "window-temperature": (
+        lambda: WindowAttention(SHAPE, ROTARY, 9, temperature=LogLength(3)),
+        naive_window,
+    ),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
     "infini-linear": (
         lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.LinearRule(SHAPE)),

@@ -43,3 +43,35 @@ def test_nonsense_is_refused():
         dataclasses.replace(config, n_kv_heads=3)
     with pytest.raises(RequestError, match="n_layers"):
         dataclasses.replace(config, n_layers=0)
+
+
+def test_lengths_that_scalings_leave_out_are_those_of_the_config():
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    about = {**LLAMA, "rope_scaling": rope, "max_position_embeddings": 4096}
+    config = ModelConfig.from_hugging_face(about | {"original_max_position_embeddings": 1024})
+    assert (config.trained_length, config.rope_scaling["factor"]) == (1024, 4.0)
+    rope = {"rope_type": "dynamic", "factor": 2.0}
+    config = ModelConfig.from_hugging_face({**LLAMA, "rope_scaling": rope})
+    assert config.trained_length == 2048
+
+
+def test_stretching_keeps_the_checkpoint_and_names_what_was_chosen():
+    config = ModelConfig.from_hugging_face(LLAMA)
+    longer = config.stretched("yarn", 4)
+    assert longer.position == "yarn(factor=4, trained=2048)"
+    assert longer.rotary().frequencies()[1] > 1 == config.rotary().frequencies()[1]
+    both = config.stretched("self_extend(4)+log_length").rotary()
+    assert both.scores is not None and both.temperature is not None and both.scaling == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("alibi", "replace_rotary=true"),
+        ("longrope(2, short_factor=1/1, long_factor=2/2)", "4 divisors"),
+        ("yarn(2)+yarn(2)", "names both"),
+    ],
+)
+def test_positions_that_do_not_fit_are_refused(asked, said):
+    with pytest.raises(RequestError, match=said):
+        ModelConfig.from_hugging_face(LLAMA).stretched(asked)

@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from farspan.errors import RequestError
 from farspan.memory.file_store import FileStore
 from farspan.mixers.base import Tokens
 from farspan.models.config import ModelConfig
@@ -119,3 +120,31 @@ def test_weights_go_out_as_they_came_in():
     other.load_hugging_face(tensors)
     for name, parameter in decoder.named_parameters():
         torch.testing.assert_close(other.get_parameter(name), parameter, rtol=0, atol=0)
+
+
+def test_mixers_that_take_rotary_positions_alone_refuse_others():
+    config = CONFIG.stretched("self_extend(4, window=8)")
+    for plan in ("infini(8)*6", "retention*6"):
+        with pytest.raises(RequestError, match="takes rotary positions alone, not self_extend"):
+            Decoder(config, parse_plan(plan, 6))
+    with pytest.raises(RequestError, match="sinks have positions of their own"):
+        Decoder(config, parse_plan("window(8, sinks=2)*6", 6))
+    Decoder(config, parse_plan("full, window(8), recall(4), gla, delta, full", 6))
+
+
+@pytest.mark.parametrize(
+    "position", ["self_extend(4, window=16)", "dual_chunk(trained=20)", "log_length(trained=16)"]
+)
+def test_stretched_models_equal_themselves_on_short_text_and_differ_on_long(position):
+    torch.manual_seed(0)
+    config = CONFIG
+    plain = Decoder(config, parse_plan("full*6", 6)).double()
+    longer = Decoder(config.stretched(position), parse_plan("full*6", 6)).double()
+    longer.load_state_dict(plain.state_dict())
+    ids = torch.arange(40).unsqueeze(0)
+    features = []
+    for decoder in (plain, longer):
+        tokens = Tokens.plain(1, 40, first_asked=0)
+        features.append(decoder(ids, tokens, decoder.init_state(1))[0])
+    torch.testing.assert_close(features[0][:, :15], features[1][:, :15], atol=1e-9, rtol=0)
+    assert (features[0][:, 30:] - features[1][:, 30:]).abs().max() > 1e-3

@@ -237,3 +237,17 @@ def test_default_name_is_the_default_models(cache):
     assert quiet().name == default.DEFAULT_MODEL
     about = next((cache / "cache" / "models").glob("*/about.json"))
     assert json.loads(about.read_text())["config"]["family"] == "llama"
+
+
+def test_a_position_method_stretches_what_is_loaded(cache):
+    plain = quiet(adapter=False, plan="full")
+    said = []
+    longer = quiet(adapter=False, plan="full", position="yarn", factor=4, say=said.append)
+    assert longer.position.startswith("yarn(factor=4, trained=") and plain.position == ""
+    assert any("yarn" in line and "without training" in line for line in said)
+    assert longer.identity != plain.identity
+    assert not torch.allclose(logits(longer), logits(plain))
+    with pytest.raises(RequestError, match="name one, for instance yarn"):
+        quiet(factor=4)
+    with pytest.raises(RequestError, match="there are default"):
+        quiet(adapter=False, position="yard")

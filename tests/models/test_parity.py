@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -31,11 +33,32 @@ LLAMA3 = {
     "original_max_position_embeddings": 64,
 }
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
-CASES = {
+LONGROPE = {
+    "rope_type": "longrope",
+    "original_max_position_embeddings": 64,
+    "short_factor": [1.0, 1.1, 1.2, 1.3],
+    "long_factor": [1.0, 1.5, 3.0, 7.0],
+}
+CASES = {  # transformers' config, then what is asked of farspan with which base
     "llama": ("LlamaConfig", {"rope_theta": 1e4}),
     "llama-tied": ("LlamaConfig", {"tie_word_embeddings": True, "head_dim": 16}),
     "llama-llama3": ("LlamaConfig", {"rope_scaling": {**LLAMA3, "rope_theta": 5e5}}),
     "llama-linear": ("LlamaConfig", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
+    "llama-dynamic": (
+        "LlamaConfig",
+        {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}, "max_position_embeddings": 64},
+        "dynamic(2, tokens=100, trained=64)",
+    ),
+    "llama-longrope": (
+        "LlamaConfig",
+        {"rope_scaling": LONGROPE, "max_position_embeddings": 512},
+    ),
+    "llama-proportional": (
+        "LlamaConfig",
+        {"rope_scaling": {"rope_type": "proportional", "partial_rotary_factor": 0.5}},
+    ),
+    "llama-ntk": ("LlamaConfig", {"rope_theta": 1e4 * 4 ** (8 / 6)}, "ntk(4)", 1e4),
+    "llama-yarn-asked": ("LlamaConfig", {"rope_scaling": YARN}, "yarn(4, trained=64)"),
     "qwen2": ("Qwen2Config", {"rope_theta": 1e6}),
     "qwen2-yarn": ("Qwen2Config", {"rope_scaling": YARN}),
     "qwen3": ("Qwen3Config", {"head_dim": 16}),
@@ -58,9 +81,9 @@ def ours(config: ModelConfig, tensors: dict[str, torch.Tensor], ids: torch.Tenso
 
 @pytest.mark.parametrize("case", CASES)
 def test_tiny_models_of_each_family(case):
-    name, extra = CASES[case]
+    name, extra, *asked = CASES[case]
     torch.manual_seed(3)
-    config = getattr(transformers, name)(**SIZES, **extra)
+    config = getattr(transformers, name)(**SIZES | extra)
     model = transformers.AutoModelForCausalLM.from_config(config).eval().float()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -70,6 +93,9 @@ def test_tiny_models_of_each_family(case):
         wanted = model(ids).logits
     tensors = dict(model.state_dict())
     mine = ModelConfig.from_hugging_face(config.to_dict())
+    if asked:
+        theta = asked[1] if len(asked) > 1 else mine.rope_theta
+        mine = replace(mine, rope_scaling={}, rope_theta=theta).stretched(asked[0])
     torch.testing.assert_close(ours(mine, tensors, ids), wanted, atol=1e-3, rtol=0)
 
 

@@ -20,6 +20,7 @@ from farspan.process import peak_memory_bytes
 if TYPE_CHECKING:
     from farspan.apps.ask import Answer
     from farspan.data.reader import Document
+    from farspan.engine.manifest import Manifest
     from farspan.models.load import LoadedModel
 
 Paths = Annotated[
@@ -45,6 +46,16 @@ Model = Annotated[
     typer.Option(metavar="NAME|PATH", help="A checkpoint folder, GGUF file or hub name."),
 ]
 PlanText = Annotated[str | None, typer.Option("--plan", help="Layer plan: full, reader or a list.")]
+Position = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Stretch the model without training: yarn, dual_chunk, self_extend, ...",
+    ),
+]
+Factor = Annotated[
+    float | None, typer.Option(help="How many times longer than trained, for --position.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[str | None, typer.Option(help="bfloat16 or float32.")]
 Force = Annotated[bool, typer.Option("--force", help="Read again even if it was read.")]
@@ -61,6 +72,8 @@ def ask(
     max_tokens: MaxTokens = 256,
     model: Model = None,
     plan: PlanText = None,
+    position: Position = None,
+    factor: Factor = None,
     device: Device = "auto",
     dtype: Dtype = None,
     force: Force = False,
@@ -79,11 +92,23 @@ def ask(
 
     from farspan.apps.ask import ask as ask_document
     from farspan.engine.generate import Sampling
+    from farspan.models.default import DEFAULT_MODEL
     from farspan.models.load import load_model
 
     sampling = Sampling(max_tokens, temperature, top_p, seed)
-    model, plan, dtype = _settings(session, document, (model, plan, dtype))
-    loaded = load_model(model, plan=plan, device=device, dtype=dtype, say=_say)
+    stored = _stored(session, document, model)
+    if stored is not None:
+        model, plan, dtype = stored.model, plan or stored.plan, dtype or stored.dtype
+        position = position or stored.position or None
+    loaded = load_model(
+        model or DEFAULT_MODEL,
+        plan=plan,
+        device=device,
+        dtype=dtype,
+        position=position,
+        factor=factor,
+        say=_say,
+    )
     before = time.perf_counter() - main.STARTED
     on_text = None if as_json else _write
     with ReadingBar() as bar:
@@ -126,21 +151,14 @@ def _document(paths: list[str], question: str, session: str | None) -> Document 
     return read_documents(paths) if paths else None
 
 
-def _settings(
-    session: str | None,
-    document: Document | None,
-    given: tuple[str | None, str | None, str | None],
-) -> tuple[str, str | None, str | None]:
-    """Model, plan and dtype as given, or as the session that is gone on with was read."""
+def _stored(session: str | None, document: Document | None, model: str | None) -> Manifest | None:
+    """What the session that is gone on with was read by, unless another model was named."""
     from farspan.engine.session import stored_settings
-    from farspan.models.default import DEFAULT_MODEL
 
-    model, plan, dtype = given
-    if session is not None and document is None:
-        stored = stored_settings(session)
-        if stored is not None and model in (None, stored.model):
-            return stored.model, plan or stored.plan, dtype or stored.dtype
-    return model or DEFAULT_MODEL, plan, dtype
+    if session is None or document is not None:
+        return None
+    stored = stored_settings(session)
+    return stored if stored is not None and model in (None, stored.model) else None
 
 
 def _say(message: str) -> None:
@@ -187,6 +205,7 @@ def _report(answer: Answer, model: LoadedModel, before: float) -> dict[str, obje
         "peak_memory_bytes": peak_memory_bytes(),
         "model": model.name,
         "plan": model.plan,
+        "position": model.position,
         "dtype": model.dtype,
         "device": str(model.device),
         "session": answer.session,

@@ -41,6 +41,12 @@ def read(
     plan: Annotated[
         str | None, typer.Option(help="Layer plan; the shipped one without it.")
     ] = None,
+    position: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Position method, such as yarn.")
+    ] = None,
+    factor: Annotated[
+        float | None, typer.Option(help="How many times longer than trained, for --position.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tokens a second, peak memory and slope of reading, each engine in its own process.
@@ -68,7 +74,17 @@ def read(
                 rows.append(measure(engine, job))
         for length in ours:
             _say(f"farspan at {show_length(length)}")
-            rows.append(measure_reading(length, tokens, device=device, plan=plan, repeats=repeats))
+            rows.append(
+                measure_reading(
+                    length,
+                    tokens,
+                    device=device,
+                    plan=plan,
+                    position=position,
+                    factor=factor,
+                    repeats=repeats,
+                )
+            )
     versions = sorted({str(row["version"]) for row in rows if "version" in row})
     report = {"hardware": hardware(), "versions": versions, "rows": rows}
     print(json.dumps(report) if as_json else _table(report))

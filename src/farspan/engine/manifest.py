@@ -23,9 +23,9 @@ TEXT, IDS, STARTS = "text.txt", "ids.npy", "starts.npy"
 class Manifest:
     """A session: `length` of `n_tokens` are read, of which the first `n_prefix` are no document.
 
-    `model`, `plan` and `dtype` are as they were asked for, so that they can be asked for again;
-    `identity` and `layout` tell whether the key-value files fit a loaded model. `files` has the
-    SHA-256 of each file that is read whole, `state` the name of the last checkpoint's.
+    `model`, `plan`, `dtype` and `position` are as they were asked for, so that they can be asked
+    for again; `identity` and `layout` tell whether the key-value files fit a loaded model. `files`
+    has the SHA-256 of each file that is read whole, `state` the name of the last checkpoint's.
     """
 
     model: str
@@ -40,6 +40,7 @@ class Manifest:
     length: int
     state: str | None
     files: dict[str, str]
+    position: str = ""
     format: int = FORMAT
 
     @property

@@ -177,6 +177,7 @@ class Session:
             length=0,
             state=None,
             files={name: sha256(data) for name, data in contents.items()},
+            position=model.position,
         )
         self.manifest.write(self.folder)
 
@@ -259,6 +260,9 @@ def _check_same(stored: Manifest, session: Session, document: Document | None) -
             f"session {name} was read by {stored.model} in {stored.dtype} with plan {stored.plan},"
             f" not by {model.name} in {model.dtype} with plan {model.plan}; {otherwise}"
         )
+    if stored.position != model.position:
+        was, now = (x or "the checkpoint's own" for x in (stored.position, model.position))
+        raise RequestError(f"session {name} was read with positions {was}, not {now}; {otherwise}")
     if stored.identity != model.identity or stored.layout != session.snapshots.layout():
         raise RequestError(f"session {name} was read with other weights; {otherwise}")
 

@@ -31,16 +31,21 @@ def measure_reading(
     *,
     device: str = "cpu",
     plan: str | None = None,
+    position: str | None = None,
+    factor: float | None = None,
     model: str = "smollm2",
     repeats: int = 1,
 ) -> dict[str, Any]:
     """One row for farspan: the median of `repeats` readings in a process of their own.
 
-    Keys as of `peers.measure`, and the layer plan. A failure becomes {engine, length, skipped}.
+    Keys as of `peers.measure`, the layer plan and positions. A failure becomes {engine,
+    length, skipped}.
     """
     command = [sys.executable, "-m", "farspan.evaluation.speed", "--length", str(length)]
     command += ["--tokens", tokens_path, "--device", device, "--repeats", str(repeats)]
     command += ["--model", model] + (["--plan", plan] if plan else [])
+    command += ["--position", position] if position else []
+    command += ["--factor", str(factor)] if factor is not None else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
@@ -95,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--plan")
+    parser.add_argument("--position")
+    parser.add_argument("--factor", type=float)
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--repeats", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -105,7 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from farspan.models.load import load_model
 
     tokens = load_tokens(options.tokens, max(options.length, WARM_UP))
-    model = load_model(options.model, plan=options.plan, device=options.device, say=lambda _: None)
+    model = load_model(
+        options.model,
+        plan=options.plan,
+        device=options.device,
+        position=options.position,
+        factor=options.factor,
+    )
     read_once(model, tokens[:WARM_UP])
     runs = sorted(read_once(model, tokens[: options.length]) for _ in range(options.repeats))
     seconds, decoding = runs[len(runs) // 2]
@@ -123,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "device": options.device,
         "dtype": model.dtype,
         "plan": model.plan,
+        "position": model.position,
     }
     print(json.dumps(row))
 

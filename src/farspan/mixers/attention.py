@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from farspan import compat
-from farspan.mixers.base import Tokens
+from farspan.mixers.base import AttentionShape, Tokens
 
 NOTHING = -1e30  # Log-sum-exp of no keys; finite, so that gradients stay finite.
 QUERY_BLOCK = 128  # Queries a block outside CUDA; shorter blocks waste less of a narrow window.
@@ -55,15 +55,24 @@ def masked_attention(q_bthd: Tensor, k_bshd: Tensor, v_bshd: Tensor, mask_bts: T
 
 
 def attention_with_lse(
-    q_bthd: Tensor, k_bshd: Tensor, v_bshd: Tensor, mask_bts: Tensor | None
+    q_bthd: Tensor,
+    k_bshd: Tensor,
+    v_bshd: Tensor,
+    mask_bts: Tensor | None,
+    bias_bhts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """As `masked_attention`, with the log-sum-exp of the scores, at least float32 `[B, T, H]`."""
+    """As `masked_attention`, with the log-sum-exp of the scores, at least float32 `[B, T, H]`.
+
+    `bias_bhts`, if given, is added to the scores.
+    """
     batch, n_queries, n_heads, d = q_bthd.shape
     n_kv = k_bshd.shape[2]
     q = q_bthd.unflatten(2, (n_kv, -1)).permute(0, 2, 3, 1, 4)
     k, v = k_bshd.permute(0, 2, 3, 1).unsqueeze(2), v_bshd.transpose(1, 2).unsqueeze(2)
     score = torch.matmul(q * d**-0.5, k)
     score = score.to(torch.promote_types(score.dtype, torch.float32))
+    if bias_bhts is not None:
+        score = score + bias_bhts.unflatten(1, (n_kv, -1)).to(score.dtype)
     if mask_bts is not None:
         sees = mask_bts.any(-1, keepdim=True)
         score = score.masked_fill(~(mask_bts | ~sees)[:, None, None], -torch.inf)
@@ -82,6 +91,13 @@ def combine(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tupl
     lse = torch.logaddexp(first[1], second[1])
     one, two = (out * torch.exp(part - lse).unsqueeze(-1) for out, part in (first, second))
     return (one + two).to(first[0].dtype), lse
+
+
+def attention_flops(shape: AttentionShape, n_tokens: int, window: int | None = None) -> int:
+    """Two products of `head_dim` for each head and visible pair of a document of `n_tokens`."""
+    inside = n_tokens if window is None else min(n_tokens, window)
+    pairs = inside * (inside + 1) // 2 + (n_tokens - inside) * inside
+    return 4 * shape.n_heads * shape.head_dim * pairs
 
 
 def causal_mask(tokens: Tokens, key_document_bs: Tensor) -> Tensor:

@@ -122,7 +122,8 @@ class AttentionMixer(nn.Module, ABC):
     """Projections shared by the mixers that attend over keys and values.
 
     Queries, keys and values come from one matrix, in this order. `rotary` is None for mixers
-    without positions. Subclasses give `init_state`, `attend`, `merge` and `state_bytes`.
+    without positions; where its `scores` choose angles by pair, queries and keys come to `attend`
+    unturned. Subclasses give `init_state`, `attend`, `merge` and `state_bytes`.
     """
 
     def __init__(self, shape: AttentionShape, rotary: Rotary | None) -> None:
@@ -169,6 +170,13 @@ class AttentionMixer(nn.Module, ABC):
         """The state of two parts from the states of each: the fold that ranks share."""
 
     @abstractmethod
+    def flops(self, n_tokens: int) -> int:
+        """Operations, two a multiply-add, between projections and output for `n_tokens` read.
+
+        Products of queries, keys, values and memories count, elementwise work does not.
+        """
+
+    @abstractmethod
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """Bytes that the state of one row holds after `n_tokens`."""
 
@@ -208,7 +216,7 @@ class AttentionMixer(nn.Module, ABC):
     def position(self, q_bthd: Tensor, k_bthd: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Normalised and rotated queries and keys, where the layer has norms and positions."""
         q_bthd, k_bthd = self.normalise(q_bthd, k_bthd)
-        if self.rotary is None:
+        if self.rotary is None or self.rotary.scores is not None:
             return q_bthd, k_bthd
         table = tokens.table or self.rotary.table(tokens.position_bt, q_bthd.dtype)
         return rotate(q_bthd, table), rotate(k_bthd, table)

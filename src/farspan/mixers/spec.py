@@ -10,6 +10,9 @@ from farspan.errors import RequestError
 from farspan.mixers.base import AttentionMixer, AttentionShape
 from farspan.positions.rotary import Rotary
 
+POSITIONS = ("model", "none")
+"""What a layer may have for positions: the model's, or none at all."""
+
 
 @dataclass(frozen=True)
 class MixerSpec(ABC):
@@ -22,6 +25,8 @@ class MixerSpec(ABC):
     kind: ClassVar[str]
     stores: ClassVar[bool] = False
     """Whether the mixer keeps a store that only asked tokens look through."""
+    pairs: ClassVar[bool] = True
+    """Whether the mixer has no positions or takes those that depend on the pair of tokens."""
 
     @abstractmethod
     def build(self, shape: AttentionShape, rotary: Rotary) -> AttentionMixer:
@@ -32,11 +37,15 @@ class MixerSpec(ABC):
         if not fits:
             raise RequestError(f"{self}: {what}")
 
+    def need_position(self, position: str) -> None:
+        """Raises `RequestError` for a word that is not in `POSITIONS`."""
+        self.need(position in POSITIONS, f"position must be one of {', '.join(POSITIONS)}")
+
     def __str__(self) -> str:
         words = []
         for i, field in enumerate(fields(self)):
             value = getattr(self, field.name)
-            if i == 0:
+            if i == 0 and (isinstance(value, int) or value != field.default):
                 words.append(str(value))
             elif value != field.default:
                 words.append(f"{field.name}={value}")

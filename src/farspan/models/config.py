@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from farspan.errors import RequestError
+from farspan.positions.alibi import Alibi
+from farspan.positions.base import TRAINED
+from farspan.positions.registry import Positions, parse_positions
+from farspan.positions.rotary import Rotary
 
+_NEED_LENGTH = ("dynamic", "yarn", "longrope", "llama3")
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
 
 
@@ -16,7 +21,8 @@ class ModelConfig:
     """Sizes and switches of a Llama-shaped decoder.
 
     Sizes count features or tokens; `context_length` is the length the checkpoint was trained at.
-    `rope_scaling` is the checkpoint's own dictionary, or empty. Raises `RequestError` for
+    `rope_scaling` is the checkpoint's own dictionary, or empty; `position` names methods that go in
+    its place or beside it (`positions.registry`). Raises `RequestError` for
     unknown families and sizes that do not fit each other.
     """
 
@@ -37,6 +43,7 @@ class ModelConfig:
     qk_norm: bool = False
     bos_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
+    position: str = ""
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -61,8 +68,7 @@ class ModelConfig:
             )
         rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
         theta = rope.pop("rope_theta", None) or config.get("rope_theta") or 10_000.0
-        if rope.get("rope_type", rope.get("type", "default")) == "default":
-            rope = {}
+        rope = _completed(rope, config)
         n_heads = int(config["num_attention_heads"])
         eos = config.get("eos_token_id")
         eos_ids = () if eos is None else tuple(eos) if isinstance(eos, list) else (int(eos),)
@@ -85,3 +91,45 @@ class ModelConfig:
             bos_token_id=config.get("bos_token_id"),
             eos_token_ids=eos_ids,
         )
+
+    @property
+    def trained_length(self) -> int:
+        """Tokens that the weights were trained at, before any stretching."""
+        return int(self.rope_scaling.get(TRAINED, self.context_length))
+
+    def rotary(self) -> Rotary:
+        """What the layers know of positions."""
+        own = Positions()
+        if self.position:
+            own = parse_positions(self.position, self.trained_length)
+        scaling = own.rotary.to_scaling() if own.rotary else self.rope_scaling
+        return Rotary(self.head_dim, self.rope_theta, scaling, own.scores, own.temperature)
+
+    def stretched(self, position: str, factor: float | None = None) -> ModelConfig:
+        """The same with the position methods that a user names, such as `yarn(32)`.
+
+        Raises `RequestError` for methods that are unknown or do not fit the checkpoint.
+        """
+        own = parse_positions(position, self.trained_length, factor)
+        if isinstance(own.scores, Alibi) and not own.scores.replace_rotary:
+            raise RequestError(
+                f"position {position!r}: this {self.family} checkpoint was trained with rotary"
+                " embedding, which ALiBi would replace, so it would have to be trained again; say"
+                " alibi(replace_rotary=true) if you mean that"
+            )
+        config = replace(self, position=str(own))
+        config.rotary()
+        return config
+
+
+def _completed(rope: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's rotary dictionary with the lengths that stand elsewhere in its config."""
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind == "default":
+        share = rope.get("partial_rotary_factor", config.get("partial_rotary_factor")) or 1.0
+        return {} if share == 1.0 else {"rope_type": "default", "partial_rotary_factor": share}
+    context = int(config.get("max_position_embeddings", 2048))
+    if kind in _NEED_LENGTH:
+        rope[TRAINED] = rope.get(TRAINED) or config.get(TRAINED) or context
+        rope["factor"] = rope.get("factor") or context / rope[TRAINED]
+    return rope

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from farspan.errors import RequestError
 from farspan.memory.store import KeyValueStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.recall import RecallAttention, RecallState
 from farspan.mixers.spec import MixerSpec
 from farspan.models.config import ModelConfig
 from farspan.models.plan import Plan
-from farspan.positions.rotary import Rotary
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,13 @@ def build_mixer(config: ModelConfig, spec: MixerSpec) -> AttentionMixer:
         config.qk_norm,
         config.norm_eps,
     )
-    return spec.build(shape, Rotary(config.head_dim, config.rope_theta, config.rope_scaling))
+    rotary = config.rotary()
+    if rotary.scores is not None and not spec.pairs:
+        raise RequestError(
+            f"layer {spec} takes rotary positions alone, not {rotary.scores.name}; use full, window"
+            " or layers without positions, or another --position"
+        )
+    return spec.build(shape, rotary)
 
 
 class Decoder(nn.Module):
@@ -88,7 +94,7 @@ class Decoder(nn.Module):
         assert len(plan.layers) == config.n_layers, "parse_plan checks the number of layers"
         self.config = config
         self.plan = plan
-        self.rotary = Rotary(config.head_dim, config.rope_theta, config.rope_scaling)
+        self.rotary = config.rotary()
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Layer(config, spec) for spec in plan.layers)
         self.norm = nn.RMSNorm(config.d_model, config.norm_eps)

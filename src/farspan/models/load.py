@@ -63,6 +63,11 @@ class LoadedModel:
         return str(self.decoder.plan)
 
     @property
+    def position(self) -> str:
+        """The position methods beside or instead of the checkpoint's own, empty for none."""
+        return self.decoder.config.position
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         return self.decoder.device
@@ -90,15 +95,21 @@ def load_model(
     device: str = "auto",
     dtype: str | None = None,
     adapter: bool = True,
+    position: str | None = None,
+    factor: float | None = None,
     say: Say = lambda message: None,
 ) -> LoadedModel:
     """Loads the default model, or a checkpoint by local path or hub name, onto a device.
 
     `plan` is a layer plan or preset; by default that of the adapter, or `full` for models without
     one. The adapter goes into the default model unless `adapter` is false or the plan has other
-    recall layers than it was trained for. `say` is told, once, what takes long or is done
-    otherwise than asked. Raises `RequestError` for unknown names, plans, devices and dtypes.
+    recall layers than it was trained for. `position` and `factor` stretch the checkpoint without
+    training, `yarn` by 4 or `self_extend(8)+log_length` (`positions.registry`). `say` is told,
+    once, what takes long or is done otherwise than asked. Raises `RequestError` for unknown names,
+    plans, positions, devices and dtypes.
     """
+    if factor is not None and position is None:
+        raise RequestError("--factor stretches a --position; name one, for instance yarn")
     place = find_device(device)
     kind = find_dtype(dtype, place)
     with torch.no_grad():
@@ -108,6 +119,10 @@ def load_model(
             name = str(Path(name).resolve()) if Path(name).exists() else name
             weights, key, chosen = _load_other(name, plan, kind, say)
     parsed = parse_plan(chosen, weights.config.n_layers)
+    if position is not None:
+        weights = replace(weights, config=weights.config.stretched(position, factor))
+        key = _digest(key, weights.config.position)
+        say(f"positions by {weights.config.position}, without training")
     decoder = _assemble(weights, parsed).to(place)
     identity = _digest(key, str(parsed), str(kind), asdict(weights.format))
     return LoadedModel(decoder, weights.tokenizer, weights.format, identity, name)

@@ -7,7 +7,15 @@ from torch import Tensor
 
 from farspan.mixers.base import Tokens
 from farspan.mixers.full.chunked import FullAttention
-from farspan.mixers.naive import assemble, mix_one, raw_projections, turn, visible
+from farspan.mixers.naive import (
+    assemble,
+    mix_by_pair,
+    mix_one,
+    raw_projections,
+    sharpened,
+    turn,
+    visible,
+)
 
 
 def naive_full(mixer: FullAttention, x_btc: Tensor, tokens: Tokens) -> Tensor:
@@ -23,7 +31,14 @@ def naive_full(mixer: FullAttention, x_btc: Tensor, tokens: Tokens) -> Tensor:
             if not seen:
                 row.append(None)
                 continue
-            query = turn(mixer, q[b, t], int(place[b, t]))
+            query = sharpened(mixer, q[b, t], int(place[b, t]) + 1)
+            if mixer.rotary is not None and mixer.rotary.scores is not None:
+                keys = place[b, seen].tolist()
+                row.append(
+                    mix_by_pair(mixer, query, k[b, seen], v[b, seen], int(place[b, t]), keys)
+                )
+                continue
+            query = turn(mixer, query, int(place[b, t]))
             row.append(mix_one(query, torch.stack([turned[s] for s in seen]), v[b, seen]))
         rows.append(row)
     return assemble(mixer, rows, x_btc)

@@ -7,16 +7,21 @@ from typing import ClassVar
 
 from farspan.mixers.base import AttentionShape
 from farspan.mixers.full.chunked import FullAttention
-from farspan.mixers.spec import MixerSpec
+from farspan.mixers.spec import POSITIONS, MixerSpec
 from farspan.positions.rotary import Rotary
 
 
 @dataclass(frozen=True)
 class Full(MixerSpec):
-    """`full`: causal attention over the whole context."""
+    """`full`: causal attention over the whole context, with `position=none` without positions."""
 
     kind: ClassVar[str] = "full"
+    position: str = POSITIONS[0]
+
+    def __post_init__(self) -> None:
+        self.need_position(self.position)
 
     def build(self, shape: AttentionShape, rotary: Rotary) -> FullAttention:
         """The mixer."""
-        return FullAttention(shape, rotary)
+        own = None if self.position == "none" else rotary
+        return FullAttention(shape, own, rotary.temperature)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from farspan.errors import RequestError
-from farspan.mixers.attention import causal_attention
+from farspan.mixers.attention import attention_flops, causal_attention
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.infini.memory import Memory, MemoryRule, Segments, memory_dtype
 from farspan.mixers.window.chunked import Kept, as_kept, keep_recent, nothing_kept
@@ -137,6 +137,17 @@ class InfiniAttention(AttentionMixer):
         recent = keep_recent(first.recent, second.recent, self.kept, plain=False)
         memory = self.rule.merge(first.memory, second.memory)
         return InfiniState(memory, recent, second.document_b)
+
+    def flops(self, n_tokens: int) -> int:
+        """Local attention, a read of the memory for each token, a write for each whole segment."""
+        shape, whole = self.shape, n_tokens // self.segment
+        if self.window:
+            local = attention_flops(shape, n_tokens, self.window)
+        else:
+            local = whole * attention_flops(shape, self.segment)
+            local += attention_flops(shape, n_tokens % self.segment)
+        reads = n_tokens * shape.n_heads * self.rule.read_flops()
+        return local + reads + whole * shape.n_kv_heads * self.rule.write_flops(self.segment)
 
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """Fixed once `kept` tokens have passed: matrices, key sums and counts, and those tokens."""

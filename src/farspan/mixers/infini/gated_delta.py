@@ -71,6 +71,13 @@ class GatedDeltaRule(MemoryRule):
         maps, adds = _join(*chunk_maps(k, v, write.squeeze(-1), decay.squeeze(-1)))
         return _repeat(maps, adds, segments.times_bn)
 
+    def write_flops(self, segment: int) -> int:
+        """A triangular solve and two products a chunk, joins of chunks, and the last map."""
+        size, d = min(CHUNK, segment), self.shape.head_dim
+        chunks = -(-segment // size)
+        solve = 2 * size * size * d + 2 * size * (size - 1) * d
+        return chunks * (solve + 4 * size * d * d) + (chunks - 1) * 4 * d**3 + 2 * d**3
+
 
 def _in_chunks(x_bngsd: Tensor) -> Tensor:
     """`[B, N, G, S, D]` to `[B, N, G, C, T, D]`; zeros fill the last chunk and write nothing."""

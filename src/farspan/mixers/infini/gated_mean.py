@@ -79,6 +79,17 @@ class GatedMeanRule(MemoryRule):
         adds = torch.matmul(share.permute(0, 1, 3, 4, 2), v.transpose(2, 3))
         return torch.diag_embed(1 - gate), adds
 
+    def write_flops(self, segment: int) -> int:
+        """Slots of each key, its compressed value into them, and the map of what was there."""
+        (slots, columns), d = self.size, self.shape.head_dim
+        a_token = 2 * (d * slots + d * columns + slots * columns)
+        return segment * a_token + 2 * slots * slots * columns
+
+    def read_flops(self) -> int:
+        """Slots of the query, what they hold, and its expansion."""
+        (slots, columns), d = self.size, self.shape.head_dim
+        return super().read_flops() + 2 * d * (slots + columns)
+
     def combine(self, found: Tensor) -> Tensor:
         """Decompresses `[B, G, rows, E]`."""
         return torch.matmul(found, self.expand.to(found.dtype))

@@ -35,6 +35,10 @@ class LinearRule(MemoryRule):
         """The identity, and the sum of f(k) v'."""
         return None, segments.multiplied(outer_sum(features, segments.v.to(features.dtype)))
 
+    def write_flops(self, segment: int) -> int:
+        """Each key with its value."""
+        return 2 * segment * self.shape.head_dim**2
+
     def combine(self, found: Tensor) -> Tensor:
         """Divides f(q) M by f(q) z."""
         return found[..., :-1] / found[..., -1:].clamp_min(TINY)
@@ -56,6 +60,10 @@ class DeltaRule(LinearRule):
         eye = torch.eye(features.shape[-1], device=features.device, dtype=features.dtype)
         taken, added = outer_sum(known, features), outer_sum(features, segments.v.to(known.dtype))
         return eye - segments.multiplied(taken), segments.multiplied(added)
+
+    def write_flops(self, segment: int) -> int:
+        """Each key with its value and with itself, and the map of what was there."""
+        return 2 * super().write_flops(segment) + 2 * self.shape.head_dim**3
 
 
 def outer_sum(left: Tensor, right: Tensor) -> Tensor:

@@ -117,6 +117,15 @@ class MemoryRule(nn.Module, ABC):
         """
         return found
 
+    @abstractmethod
+    def write_flops(self, segment: int) -> int:
+        """Operations of writing a segment of so many tokens into one head's memory."""
+
+    def read_flops(self) -> int:
+        """Operations of one query head of one token."""
+        rows, columns = self.size
+        return 2 * rows * (columns + self.has_total)
+
     # Below: the same for all rules.
 
     def empty(self, batch: int, *, device: torch.device | None, dtype: torch.dtype) -> Memory:

@@ -70,6 +70,14 @@ class KernelAttention(LinearMixer):
         after = replace(state, mem_bgde=mem[..., :-1], key_sum_bgd=mem[..., -1])
         return y[..., :-1] / (y[..., -1:] + NORMALISER_FLOOR), after
 
+    def flops_a_query(self) -> int:
+        """The sum of keys is one more value feature."""
+        return super().flops_a_query() + 2 * (self.chunk + self.shape.head_dim)
+
+    def flops_a_key(self) -> int:
+        """The sum of keys is one more value feature."""
+        return super().flops_a_key() + 2 * self.shape.head_dim
+
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """The same for any number of tokens: memory, sum of keys and document number."""
         keys = self.shape.kv_features * memory_dtype(dtype).itemsize
@@ -152,6 +160,10 @@ class GatedLinear(_Decaying):
         log_decay = F.logsigmoid(logits) / GATE_TEMPERATURE
         return Gates(log_decay.unflatten(-1, (self.shape.n_kv_heads, -1)))
 
+    def flops_a_query(self) -> int:
+        """Scores are joined from pairs of blocks, without those that later blocks would waste."""
+        return super().flops_a_query() - (self.chunk + 1) * self.shape.head_dim
+
     @torch.no_grad()
     def init_added(self) -> None:
         """Decays spread over time scales, the same for every token; small fixed W1, W2 = 0."""
@@ -231,6 +243,11 @@ class DeltaRule(LinearMixer):
                 " init_part instead of init_state"
             )
         return super().merge(first, second)
+
+    def flops_a_key(self) -> int:
+        """Products of keys, one triangular solve a chunk, and what the memory holds at each key."""
+        chunk, d = self.chunk, self.shape.head_dim
+        return super().flops_a_key() + 2 * (chunk * d + (chunk - 1) * d + d * d)
 
     @torch.no_grad()
     def init_added(self) -> None:

@@ -117,6 +117,22 @@ class LinearMixer(AttentionMixer):
         """What decay or correction leaves of the first memory, and the second."""
         return merge_states(first, second)
 
+    def flops(self, n_tokens: int) -> int:
+        """Those of the chunked form: scores within a chunk, and the memory written and read."""
+        per_token = (
+            self.shape.n_heads * self.flops_a_query() + self.shape.n_kv_heads * self.flops_a_key()
+        )
+        return n_tokens * per_token
+
+    def flops_a_query(self) -> int:
+        """For a query head: scores over a chunk, their sum of values, and a read of the memory."""
+        d = self.shape.head_dim
+        return 2 * (2 * self.chunk * d + d * d)
+
+    def flops_a_key(self) -> int:
+        """For a key-value head: a write into the memory."""
+        return 2 * self.shape.head_dim**2
+
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """The same for any number of tokens: memory and document number."""
         return self.shape.kv_features * self.shape.head_dim * memory_dtype(dtype).itemsize + 4

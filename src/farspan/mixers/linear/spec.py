@@ -39,6 +39,7 @@ class Retain(_LinearSpec):
     """`retention`: a fixed decay a head."""
 
     kind: ClassVar[str] = "retention"
+    pairs: ClassVar[bool] = False
 
     def build(self, shape: AttentionShape, rotary: Rotary) -> LinearMixer:
         """The mixer, with rotary positions."""

@@ -14,7 +14,12 @@ from torch import Tensor
 from farspan.errors import RequestError
 from farspan.memory.scan import AttentionWatch, attend_store
 from farspan.memory.store import KeyValueStore, MemoryStore
-from farspan.mixers.attention import causal_attention, causal_mask, masked_attention
+from farspan.mixers.attention import (
+    attention_flops,
+    causal_attention,
+    causal_mask,
+    masked_attention,
+)
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.window.chunked import Kept, as_kept, keep_recent, nothing_kept, window_mask
 
@@ -128,6 +133,10 @@ class RecallAttention(AttentionMixer):
             metas.append(None if one is None or two is None else torch.cat((one, two), dim=1))
         recent = keep_recent(first.recent, second.recent, self.window - 1, plain=False)
         return RecallState(first.store.append(store.k_bshd, store.v_bshd), recent, *metas)
+
+    def flops(self, n_tokens: int) -> int:
+        """Those of the window: read tokens see no more."""
+        return attention_flops(self.shape, n_tokens, self.window)
 
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """The store, wherever it is, and the window; 8 bytes a token tell where it stands."""

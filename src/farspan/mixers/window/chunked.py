@@ -13,6 +13,7 @@ from torch import Tensor
 
 from farspan.errors import RequestError
 from farspan.mixers.attention import (
+    attention_flops,
     attention_with_lse,
     causal_attention,
     causal_mask,
@@ -20,7 +21,9 @@ from farspan.mixers.attention import (
     masked_attention,
 )
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
+from farspan.mixers.scores import scored_attention
 from farspan.positions.rotary import Rotary, rotate
+from farspan.positions.temperature import LogLength
 
 
 @dataclass(frozen=True)
@@ -122,15 +125,26 @@ class WindowAttention(AttentionMixer):
     """
 
     def __init__(
-        self, shape: AttentionShape, rotary: Rotary | None, window: int, sinks: int = 0
+        self,
+        shape: AttentionShape,
+        rotary: Rotary | None,
+        window: int,
+        sinks: int = 0,
+        temperature: LogLength | None = None,
     ) -> None:
         if window < 1:
             raise RequestError(f"window({window}): a window holds at least 1 token")
         if not 0 <= sinks < window:
             raise RequestError(f"window({window}, sinks={sinks}): sinks must be 0 to window - 1")
+        if sinks and rotary is not None and rotary.scores is not None:
+            raise RequestError(
+                f"window({window}, sinks={sinks}): sinks have positions of their own, which do not"
+                f" go with position {rotary.scores.name}; leave one of them out"
+            )
         super().__init__(shape, rotary)
         self.window = window
         self.sinks = sinks
+        self.temperature = temperature
 
     def init_state(
         self,
@@ -150,6 +164,14 @@ class WindowAttention(AttentionMixer):
         chunk = as_kept(k_bthd, v_bthd, tokens)
         seen = state.recent.cat(chunk)
         recent = keep_recent(state.recent, chunk, self.window - 1, tokens.is_plain)
+        if self.temperature is not None:
+            q_bthd = self.temperature.sharpen(q_bthd, tokens.position_bt, self.window)
+        if self.rotary is not None and self.rotary.scores is not None:
+            place = seen.position_bs, seen.document_bs
+            y = scored_attention(
+                q_bthd, seen.k_bshd, seen.v_bshd, *place, self.rotary, window=self.window
+            )
+            return y, WindowState(recent, state.sinks)
         if self.sinks:
             sinks = state.sinks.cat(chunk)
             y = self._attend_with_sinks(q_bthd, seen, sinks, tokens)
@@ -169,6 +191,13 @@ class WindowAttention(AttentionMixer):
             return WindowState(recent, first.sinks)
         sinks = first.sinks.cat(second.sinks)
         return WindowState(recent, sinks.last_valid(self.sinks, sinks.document_bs >= 0))
+
+    def flops(self, n_tokens: int) -> int:
+        """A product with the key and one with the value for each visible pair and head."""
+        beyond = max(0, n_tokens - self.window)
+        far = beyond * self.sinks - sum(range(max(0, self.sinks - beyond), self.sinks))
+        own = 4 * self.shape.n_heads * self.shape.head_dim * far
+        return attention_flops(self.shape, n_tokens, self.window) + own
 
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """Fixed once the window is full: keys, values, position and document a kept token."""

@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from farspan.mixers.base import Tokens
-from farspan.mixers.naive import assemble, mix_one, raw_projections, turn, visible
+from farspan.mixers.naive import (
+    assemble,
+    mix_by_pair,
+    mix_one,
+    raw_projections,
+    sharpened,
+    turn,
+    visible,
+)
 from farspan.mixers.window.chunked import WindowAttention
 
 
@@ -24,6 +32,11 @@ def naive_window(mixer: WindowAttention, x_btc: Tensor, tokens: Tokens) -> Tenso
             seen = visible(tokens, b, t)
             recent = seen[-mixer.window :]
             kept = [s for s in seen if s in recent or place[s] < mixer.sinks]
+            query = sharpened(mixer, q[b, t], min(place[t] + 1, mixer.window))
+            if mixer.rotary is not None and mixer.rotary.scores is not None and kept:
+                own = [place[s] for s in kept]
+                row.append(mix_by_pair(mixer, query, k[b, kept], v[b, kept], place[t], own))
+                continue
             keys = []
             for s in kept:
                 distance = place[t] - place[s]
@@ -31,7 +44,7 @@ def naive_window(mixer: WindowAttention, x_btc: Tensor, tokens: Tokens) -> Tenso
                     distance = min(distance, mixer.window)
                 keys.append(turn(mixer, k[b, s], -distance))
             row.append(
-                mix_one(turn(mixer, q[b, t], 0), torch.stack(keys), v[b, kept]) if kept else None
+                mix_one(turn(mixer, query, 0), torch.stack(keys), v[b, kept]) if kept else None
             )
         rows.append(row)
     return assemble(mixer, rows, x_btc)
