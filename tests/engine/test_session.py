@@ -257,7 +257,7 @@ def fill_disk(monkeypatch, name, after):
     monkeypatch.setattr(os, name, write)
 
 
-@pytest.mark.parametrize("after", [1, 2, 9, 30])
+@pytest.mark.parametrize("after", [1, 2, 4, 9, 30])
 def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     """Room runs out in the key-value files; what was read before is gone on with."""
     with open_session(model, DOCUMENT, name="whole") as session:
@@ -273,7 +273,7 @@ def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     assert not list(session.folder.glob("*.part"))
     with open_session(model, DOCUMENT, name="mine") as session:
         length = session.manifest.length
-        assert length == 32 * ((after - 1) // 4)  # the lock, then 2 layers' keys and values
+        assert length == 32 * ((after - 1) // 8)  # the lock, then 2 layers' files, 4 each
         read_all(session)
         assert session.tokens_read == len(session.ids) - length
         assert answer(session) == expected

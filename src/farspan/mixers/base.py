@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from farspan.memory.scan import AttentionWatch
+from farspan.memory.search import Search
 from farspan.positions.rotary import Rotary, rotate
 
 
@@ -29,7 +30,8 @@ class Tokens:
     read ones. `first_asked` is set when the chunk is plain: one document per row that continues
     the rows before, no padding, read tokens up to that index and asked ones from it; mixers take
     their fast path there. `table` is the rotary table of the positions, computed once a chunk.
-    `watch`, if given, collects where recall layers look.
+    `watch`, if given, collects where recall layers look. With `search`, asked tokens see what the
+    index of a store on disk finds; without it, all of the store.
     """
 
     position_bt: Tensor
@@ -38,6 +40,7 @@ class Tokens:
     first_asked: int | None = None
     table: tuple[Tensor, Tensor] | None = None
     watch: AttentionWatch | None = None
+    search: Search | None = None
 
     @classmethod
     def plain(
@@ -87,6 +90,7 @@ class Tokens:
             first,
             table,
             self.watch,
+            self.search,
         )
 
     def only_asked(self) -> Tokens:
