@@ -102,6 +102,10 @@ class Session:
         self._broken_off = False
         self._lock.share()
 
+    def announce(self, *, whole: bool) -> None:
+        """Has the kernel begin to read what asking needs: the `whole` stores, or their index."""
+        self.snapshots.announce(whole=whole)
+
     def close(self) -> None:
         """Lets other processes have it."""
         self._lock.close()
@@ -281,9 +285,7 @@ def stored_settings(name: str) -> Manifest | None:
         ) from error
 
 
-def _locked(
-    model: LoadedModel, document: Document | None, name: str | None, say: Say
-) -> Session:
+def _locked(model: LoadedModel, document: Document | None, name: str | None, say: Say) -> Session:
     """A session without content, and with its lock file open."""
     root = _sessions()
     if name is None:

@@ -31,9 +31,9 @@ class Search:
     """
 
     coarse: int = 1024
-    fine: int = 256
+    fine: int = 64
     share: float = 0.02
-    least: int = 8192
+    least: int = 16_384
     sinks: int = 64
     recent: int = 512
     exact_below: int = 16_384
@@ -60,10 +60,10 @@ def attend_found(
         return attend_store(q_bthd, store, watch)
     assert isinstance(base, FileStore)
     n_queries, n_heads, d = q_bthd.shape[1:]
-    q = fold(q_bthd, base.n_heads)[0]
-    blocks = find_blocks(q * d**-0.5, base, search)
+    q = fold(q_bthd, base.n_heads)[0].float() * d**-0.5
+    blocks = find_blocks(q, base, search)
     k, v, place = _opened(store, base, blocks)
-    score = torch.matmul(q * d**-0.5, k.transpose(1, 2)).float()
+    score = torch.matmul(q, k.transpose(1, 2))
     late = late_keys(n_queries, n_heads // base.n_heads, store.length, place)
     score.masked_fill_(late, -torch.inf)
     weight = torch.softmax(score, -1)
@@ -72,7 +72,7 @@ def attend_found(
         mass = weight.new_zeros(*weight.shape[:2], n_blocks)
         mass.index_add_(2, place // watch.block, weight)
         watch.mass.append(unfold(mass.unsqueeze(0), n_queries))
-    out = torch.matmul(weight.to(v.dtype), v)
+    out = torch.matmul(weight, v)
     return unfold(out.unsqueeze(0), n_queries).to(q_bthd.dtype)
 
 
@@ -117,10 +117,8 @@ def _named(q_grd: Tensor, store: FileStore, search: Search) -> tuple[Tensor, Ten
     return fine[named], worth[named]
 
 
-def _opened(
-    store: KeyValueStore, base: FileStore, blocks: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys and values `[g, s, d]` of blocks, of a short last one, and of a fork's tail; places."""
+def _opened(store: KeyValueStore, base: FileStore, blocks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys and values `[g, s, d]`, float32, of blocks, a short last one, a fork's tail; places."""
     place = (blocks.unsqueeze(1) * FINE + torch.arange(FINE)).flatten()
     rest = base.length // FINE * FINE
     parts = [base.gather(blocks, FINE)]
@@ -131,5 +129,5 @@ def _opened(
     if isinstance(store, OverlayStore) and store.tail is not None:
         parts.append((store.tail.k_bshd[0], store.tail.v_bshd[0]))
         place = torch.cat((place, torch.arange(base.length, store.length)))
-    k, v = (torch.cat(x).transpose(0, 1) for x in zip(*parts, strict=True))
+    k, v = (torch.cat(x).transpose(0, 1).float() for x in zip(*parts, strict=True))
     return k, v, place
