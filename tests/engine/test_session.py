@@ -159,6 +159,37 @@ def test_unknown_and_impossible_names(model, cache):
         open_session(model, None)
 
 
+def index_files(session):
+    return {
+        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}")
+    }
+
+
+def test_the_index_of_an_interrupted_reading_is_that_of_a_whole_one(model):
+    with open_session(model, DOCUMENT, name="whole") as whole:
+        read_all(whole)
+    with (
+        open_session(model, DOCUMENT, name="mine") as session,
+        pytest.raises(ZeroDivisionError),
+    ):
+        read_all(session, on_progress=stop_after(64, ZeroDivisionError))
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    assert len(index_files(whole)) == 4 and index_files(session) == index_files(whole)
+
+
+@pytest.mark.parametrize("damage", [lambda x: x.unlink(), lambda x: os.truncate(x, 64)])
+def test_an_index_that_is_missing_or_short_is_made_again_with_a_word(model, damage):
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    wanted, said = index_files(session), []
+    damage(session.folder / "layer-01.fine")
+    for _ in range(2):
+        with open_session(model, None, name="mine", say=said.append) as session:
+            assert index_files(session) == wanted
+    assert said == ["session mine has no complete index; it is made again"]
+
+
 def damage_manifest(folder):
     (folder / "manifest.json").write_text("{")
 
