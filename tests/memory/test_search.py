@@ -8,7 +8,7 @@ import torch
 from farspan.errors import RequestError
 from farspan.memory.file_store import FileStore, runs
 from farspan.memory.scan import AttentionWatch, attend_store
-from farspan.memory.search import Search, attend_found, find_blocks
+from farspan.memory.search import Search, attend_found, best, find_blocks
 from farspan.memory.sketch import COARSE, FINE
 
 HEADS, DIM, LENGTH = 3, 16, 1003
@@ -72,8 +72,8 @@ def test_blocks_are_those_of_brute_force(tmp_path):
     fine = [c * 4 + i for c in sorted(coarse) for i in range(4)]
     for g in range(HEADS):
         for query in q[g].float():
-            best = (fine_means[g, fine] @ query).topk(SOME.fine).indices
-            wanted |= {fine[i] for i in best.tolist()}
+            top = (fine_means[g, fine] @ query).topk(SOME.fine).indices
+            wanted |= {fine[i] for i in top.tolist()}
     got = set(find_blocks(q, store, SOME).tolist())
     assert len(got ^ wanted) <= 2, "bfloat16 means may swap blocks of equal worth"
 
@@ -94,6 +94,18 @@ def test_a_key_that_stands_out_is_found_and_little_else_is_read(tmp_path):
         always = (SOME.sinks + SOME.recent + COARSE) // FINE
         assert len(blocks) <= SOME.budget(4000) + always
         assert torch.equal(blocks, blocks.unique())
+
+
+def test_a_sampled_threshold_keeps_the_best_and_about_as_many():
+    score = torch.randn(1, 1, 20_000, generator=torch.Generator().manual_seed(5))
+    chosen = best(score, 256)
+    assert score[0, 0, chosen].min() > score[0, 0, ~chosen].max()
+    assert 200 < int(chosen.sum()) < 320
+    exact = best(score[..., :4096], 256)
+    assert set(exact.nonzero().flatten().tolist()) == set(
+        score[0, 0, :4096].topk(256).indices.tolist()
+    )
+    assert best(score, 20_000).all()
 
 
 def test_gathers_what_lies_there(tmp_path):

@@ -50,6 +50,7 @@ class Sketch:
         )
         self.tokens = 0
         self._coarse: tuple[int, Tensor] | None = None
+        self._fine: tuple[int, Tensor] | None = None
 
     def __del__(self) -> None:
         for descriptor in getattr(self, "descriptors", ()):
@@ -85,14 +86,14 @@ class Sketch:
     def coarse(self) -> Tensor:
         """All coarse means `[Hkv, n, D]`, read once and kept."""
         if self._coarse is None or self._coarse[0] != self.tokens:
-            rows = self._map(1)[: self.tokens // COARSE]
-            self._coarse = self.tokens, rows.transpose(0, 1).contiguous()
+            self._coarse = self.tokens, self._map(1).transpose(0, 1).contiguous()
         return self._coarse[1]
 
     def fine(self, blocks: Tensor) -> Tensor:
         """The fine means of coarse blocks `[n]`: `[Hkv, n * COARSE / FINE, D]`."""
-        rows = self._map(0)[: self.tokens // FINE].unflatten(0, (-1, COARSE // FINE))
-        return rows[blocks].flatten(0, 1).transpose(0, 1)
+        if self._fine is None or self._fine[0] != self.tokens:  # a new map costs new page faults
+            self._fine = self.tokens, self._map(0).unflatten(0, (-1, COARSE // FINE))
+        return self._fine[1][blocks].flatten(0, 1).transpose(0, 1).contiguous()
 
     def announce(self) -> None:
         """Has the kernel begin to read both files."""
