@@ -73,8 +73,9 @@ def test_index_and_exact_agree_where_the_index_finds_everything(model, monkeypat
     everything = Search(coarse=10**6, fine=10**6, share=1.0, exact_below=0)
     exact = ask(DOCUMENT, "What fell?", model, recall="exact", sampling=SHORT)
     monkeypatch.setattr(module, "Search", lambda: everything)
-    found = ask(DOCUMENT, "What fell?", model, sampling=SHORT)
-    assert found.text == exact.text
+    said = []
+    found = ask(DOCUMENT, "What fell?", model, sampling=SHORT, say=said.append)
+    assert found.text == exact.text and said == [module.INDEXED]
     with pytest.raises(RequestError, match="use one of index, exact"):
         ask(DOCUMENT, "What fell?", model, recall="all")
 

@@ -24,6 +24,10 @@ WATCH_EVERY = 3
 quotations; what the index finds is watched for every token."""
 
 RECALL = ("index", "exact")
+INDEXED = (
+    "a document of this length is looked up through its index, which finds facts but sometimes"
+    " loses the thread of a sentence; --recall exact sees everything and takes about eight times as long"
+)
 
 Hear = Callable[[str], None]
 
@@ -75,6 +79,8 @@ def ask(
         reading = time.perf_counter()
         opened.read(on_progress)
         read = time.perf_counter() - reading
+        if opened.searches(find_search(recall)):
+            say(INDEXED)
         return answer(
             opened,
             question,
@@ -115,7 +121,7 @@ def answer(
     started = time.perf_counter() if started is None else started
     model = session.model
     search = find_search(recall)
-    session.announce(whole=search is None)
+    session.announce(whole=not session.searches(search))
     recalls = bool(model.decoder.plan.recall_layers)
     looks = Looks(-(-len(session.ids) // BLOCK))
     out = StreamDecoder(model.tokenizer)
@@ -137,7 +143,7 @@ def answer(
         stop_ids=model.tokenizer.eos_ids,
         sampling=sampling,
         watch_block=BLOCK,
-        watch_every=WATCH_EVERY if search is None else 1,
+        watch_every=1 if session.searches(search) else WATCH_EVERY,
         on_look=looks.add if recalls else None,
         search=search,
     ):

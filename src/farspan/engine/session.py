@@ -26,6 +26,7 @@ from farspan.engine.manifest import IDS, STARTS, TEXT, Manifest, array_bytes, sh
 from farspan.engine.snapshot import Snapshots
 from farspan.errors import DamagedFileError, RequestError
 from farspan.files import told_if_full, write_whole
+from farspan.memory.search import Search
 from farspan.models.decoder import DecoderState
 from farspan.models.load import LoadedModel, Say
 from farspan.paths import cache_folder
@@ -101,6 +102,11 @@ class Session:
             self.tokens_read += self.manifest.length - first
         self._broken_off = False
         self._lock.share()
+
+    def searches(self, search: Search | None) -> bool:
+        """Whether asking with `search` sees less than everything."""
+        indexed = search is not None and len(self.ids) > search.exact_below
+        return indexed and self.snapshots.is_indexed()
 
     def announce(self, *, whole: bool) -> None:
         """Has the kernel begin to read what asking needs: the `whole` stores, or their index."""

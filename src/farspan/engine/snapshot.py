@@ -131,6 +131,10 @@ class Snapshots:
             raise DamagedFileError(f"the saved state lacks {error}") from error
         return DecoderState(tuple(layers), length)
 
+    def is_indexed(self) -> bool:
+        """Whether the files last opened have an index."""
+        return any(store.sketch is not None for store in self._in_place)
+
     def lacks_index(self) -> bool:
         """Whether the files last opened are not indexed to their end."""
         return any(store.lacks_index() for store in self._in_place)

@@ -39,7 +39,7 @@ class Search:
     least: int = 16_384
     sinks: int = 64
     recent: int = 512
-    exact_below: int = 16_384
+    exact_below: int = 262_144
 
     def __post_init__(self) -> None:
         for name in ("coarse", "fine", "least"):
