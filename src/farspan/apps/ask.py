@@ -26,7 +26,8 @@ quotations; what the index finds is watched for every token."""
 RECALL = ("index", "exact")
 INDEXED = (
     "a document of this length is looked up through its index, which finds facts but sometimes"
-    " loses the thread of a sentence; --recall exact sees everything and takes about eight times as long"
+    " loses the thread of a sentence; --recall exact sees everything and is about"
+    " eight times slower"
 )
 
 Hear = Callable[[str], None]
