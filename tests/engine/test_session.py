@@ -159,6 +159,37 @@ def test_unknown_and_impossible_names(model, cache):
         open_session(model, None)
 
 
+def index_files(session):
+    return {
+        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}")
+    }
+
+
+def test_the_index_of_an_interrupted_reading_is_that_of_a_whole_one(model):
+    with open_session(model, DOCUMENT, name="whole") as whole:
+        read_all(whole)
+    with (
+        open_session(model, DOCUMENT, name="mine") as session,
+        pytest.raises(ZeroDivisionError),
+    ):
+        read_all(session, on_progress=stop_after(64, ZeroDivisionError))
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    assert len(index_files(whole)) == 4 and index_files(session) == index_files(whole)
+
+
+@pytest.mark.parametrize("damage", [lambda x: x.unlink(), lambda x: os.truncate(x, 64)])
+def test_an_index_that_is_missing_or_short_is_made_again_with_a_word(model, damage):
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    wanted, said = index_files(session), []
+    damage(session.folder / "layer-01.fine")
+    for _ in range(2):
+        with open_session(model, None, name="mine", say=said.append) as session:
+            assert index_files(session) == wanted
+    assert said == ["session mine has no complete index; it is made again"]
+
+
 def damage_manifest(folder):
     (folder / "manifest.json").write_text("{")
 
@@ -257,7 +288,7 @@ def fill_disk(monkeypatch, name, after):
     monkeypatch.setattr(os, name, write)
 
 
-@pytest.mark.parametrize("after", [1, 2, 9, 30])
+@pytest.mark.parametrize("after", [1, 2, 4, 9, 30])
 def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     """Room runs out in the key-value files; what was read before is gone on with."""
     with open_session(model, DOCUMENT, name="whole") as session:
@@ -273,7 +304,7 @@ def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     assert not list(session.folder.glob("*.part"))
     with open_session(model, DOCUMENT, name="mine") as session:
         length = session.manifest.length
-        assert length == 32 * ((after - 1) // 4)  # the lock, then 2 layers' keys and values
+        assert length == 32 * ((after - 1) // 8)  # the lock, then 2 layers' files, 4 each
         read_all(session)
         assert session.tokens_read == len(session.ids) - length
         assert answer(session) == expected

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from farspan.errors import DamagedFileError
 from farspan.memory.file_store import DTYPE, FileStore
+from farspan.memory.sketch import sketch_bytes
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.full.chunked import FullState
 from farspan.mixers.recall import RecallState
@@ -41,10 +42,16 @@ class StoredLayer:
         """Bytes on disk a token, keys and values."""
         return 2 * self.n_heads * self.head_dim * self.parts * DTYPE.itemsize
 
+    def bytes_on_disk(self, n_tokens: int) -> int:
+        """What the files of `n_tokens` take, the index included where there is one."""
+        index = sketch_bytes(n_tokens, self.token_bytes // 2) if self.in_place else 0
+        return n_tokens * self.token_bytes + index
+
     def open(self, folder: Path, length: int) -> FileStore:
         """The layer's files, cut to `length` tokens; `DamagedFileError` if they hold fewer."""
         stem = folder / f"layer-{self.index:02d}"
-        return FileStore.open(stem, self.n_heads, self.head_dim * self.parts, length=length)
+        size = self.head_dim * self.parts
+        return FileStore.open(stem, self.n_heads, size, length=length, indexed=self.in_place)
 
 
 def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
@@ -68,6 +75,7 @@ class Snapshots:
         self.folder = folder
         self.layers = {layer.index: layer for layer in stored_layers(decoder)}
         self.copies: dict[int, FileStore] = {}
+        self._in_place: list[FileStore] = []
 
     def layout(self) -> str:
         """What must agree for files to be readable: the layers and their bytes a token."""
@@ -75,7 +83,7 @@ class Snapshots:
 
     def bytes_on_disk(self, n_tokens: int) -> int:
         """What the files of `n_tokens` take."""
-        return n_tokens * sum(layer.token_bytes for layer in self.layers.values())
+        return sum(layer.bytes_on_disk(n_tokens) for layer in self.layers.values())
 
     def empty(self) -> DecoderState:
         """The state before the first token, on empty files."""
@@ -104,7 +112,7 @@ class Snapshots:
         stores = (getattr(layer, "store", None) for layer in state.layers)
         for files in (*self.copies.values(), *stores):
             if isinstance(files, FileStore):
-                for descriptor in files.files.descriptors:
+                for descriptor in files.descriptors():
                     os.fsync(descriptor)
 
     def restore(self, tensors: Mapping[str, Tensor], length: int) -> DecoderState:
@@ -122,6 +130,24 @@ class Snapshots:
         except KeyError as error:
             raise DamagedFileError(f"the saved state lacks {error}") from error
         return DecoderState(tuple(layers), length)
+
+    def is_indexed(self) -> bool:
+        """Whether the files last opened have an index."""
+        return any(store.sketch is not None for store in self._in_place)
+
+    def lacks_index(self) -> bool:
+        """Whether the files last opened are not indexed to their end."""
+        return any(store.lacks_index() for store in self._in_place)
+
+    def mend_index(self) -> None:
+        """Completes the index of the files last opened."""
+        for store in self._in_place:
+            store.mend_index()
+
+    def announce(self, *, whole: bool) -> None:
+        """Has the kernel begin to read what asking needs of the files: all, or the index."""
+        for store in self._in_place:
+            store.announce(whole=whole)
 
     def _restore_layer(
         self, i: int, empty: object, tensors: Mapping[str, Tensor], store: KeyValueStore | None
@@ -145,11 +171,12 @@ class Snapshots:
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""
         stores: dict[int, KeyValueStore] = {}
-        self.copies = {}
+        self.copies, self._in_place = {}, []
         for i, layer in self.layers.items():
             files = layer.open(self.folder, length)
             if layer.in_place:
                 stores[i] = files
+                self._in_place.append(files)
                 continue
             self.copies[i] = files
             held, device, dtype = files.load(), self.decoder.device, self.decoder.dtype
