@@ -63,6 +63,10 @@ PLANS = {
     "full": ("full", torch.bfloat16),
     "full in float32": ("full*2, window(5, sinks=2), recall(4), full", torch.float32),
     "windows alone": ("window(9)*5", torch.bfloat16),
+    "memories": (
+        "infini(8)*2, linear(4), gated_delta(4), infini(16, rule=gated_delta)",
+        torch.float32,
+    ),
 }
 
 

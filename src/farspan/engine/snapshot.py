@@ -2,14 +2,14 @@
 
 What grows with the document lies in files: those of recall layers are the stores themselves, or,
 where a layer keeps its store on the device (full attention, GPUs), copies that are brought up to
-date. What is fixed in size, the windows, is a dictionary of tensors.
+date. What is fixed in size, windows and memories, is a dictionary of tensors.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,8 +20,7 @@ from farspan.memory.file_store import DTYPE, FileStore
 from farspan.memory.sketch import sketch_bytes
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.full.chunked import FullState
-from farspan.mixers.recall import RecallState
-from farspan.mixers.window.chunked import Kept, WindowState
+from farspan.mixers.states import fill, flatten
 from farspan.models.decoder import Decoder, DecoderState
 
 _COPIED_AT_ONCE = 65_536
@@ -58,7 +57,7 @@ def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
     """The layers of a decoder whose stores grow while it reads, and how they are kept on disk."""
     found = []
     for i, spec in enumerate(decoder.plan.layers[: decoder.plan.read_depth]):
-        if spec.kind == "window":
+        if not spec.grows:
             continue
         in_place = spec.kind == "recall" and decoder.device.type == "cpu"
         parts = 1 if in_place else decoder.dtype.itemsize // DTYPE.itemsize
@@ -92,13 +91,11 @@ class Snapshots:
 
     def tensors(self, state: DecoderState) -> dict[str, Tensor]:
         """What a state holds besides its stores, on the CPU, sharing nothing with it."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
-            for name, kept in _kept(layer).items():
-                for field in fields(Kept):
-                    tensor = getattr(kept, field.name)
-                    found[f"{i}.{name}.{field.name}"] = tensor.detach().cpu().clone()
-        return found
+            if not isinstance(layer, FullState):  # whose documents are known without being kept
+                found |= flatten(layer, str(i))
+        return {path: tensor.detach().cpu().clone() for path, tensor in found.items()}
 
     def flush(self, state: DecoderState) -> None:
         """Brings copies of stores on a device up to the state's length, and all files to disk."""
@@ -154,19 +151,12 @@ class Snapshots:
     ) -> object:
         if i >= self.decoder.plan.read_depth:
             return empty
-        kept = {name: self._load_kept(f"{i}.{name}", tensors) for name in _kept(empty)}
-        if isinstance(empty, WindowState):
-            return WindowState(**kept)
-        if isinstance(empty, RecallState):
-            assert store is not None
-            return RecallState(store, kept["recent"], None, None)
-        assert isinstance(empty, FullState) and isinstance(store, MemoryStore)
-        documents = torch.zeros(1, store.length, dtype=torch.int32, device=self.decoder.device)
-        return FullState(store, documents)
-
-    def _load_kept(self, prefix: str, tensors: Mapping[str, Tensor]) -> Kept:
-        values = {f.name: tensors[f"{prefix}.{f.name}"] for f in fields(Kept)}
-        return Kept(**{name: x.to(self.decoder.device) for name, x in values.items()})
+        if isinstance(empty, FullState):
+            assert isinstance(store, MemoryStore)
+            documents = torch.zeros(1, store.length, dtype=torch.int32, device=self.decoder.device)
+            return FullState(store, documents)
+        wanted = {path: tensors[path] for path in flatten(empty, str(i))}
+        return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
 
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""
@@ -183,8 +173,3 @@ class Snapshots:
             k, v = (x.view(dtype).to(device) for x in (held.k_bshd, held.v_bshd))
             stores[i] = MemoryStore(k, v)
         return stores
-
-
-def _kept(layer: object) -> dict[str, Kept]:
-    """The windows of a layer's state."""
-    return {f.name: x for f in fields(layer) if isinstance(x := getattr(layer, f.name), Kept)}  # type: ignore[arg-type]

@@ -23,6 +23,9 @@ class MixerSpec(ABC):
     stores: ClassVar[bool] = False
     """Whether the mixer keeps a store that only asked tokens look through."""
 
+    grows: ClassVar[bool] = False
+    """Whether the state grows with the document, in a store."""
+
     @abstractmethod
     def build(self, shape: AttentionShape, rotary: Rotary) -> AttentionMixer:
         """The mixer, with random weights."""

@@ -16,6 +16,7 @@ class Full(MixerSpec):
     """`full`: causal attention over the whole context."""
 
     kind: ClassVar[str] = "full"
+    grows: ClassVar[bool] = True
 
     def build(self, shape: AttentionShape, rotary: Rotary) -> FullAttention:
         """The mixer."""
