@@ -56,11 +56,17 @@ def make_config(tokenizer: Tokenizer, n_layers: int = 5) -> ModelConfig:
 
 
 def make_model(
-    plan: str = PLAN, *, dtype: torch.dtype = torch.bfloat16, identity: str = "tiny"
+    plan: str = PLAN,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    identity: str = "tiny",
+    position: str | None = None,
 ) -> LoadedModel:
     tokenizer = make_tokenizer()
     torch.manual_seed(0)
     config = make_config(tokenizer)
+    if position is not None:
+        config = config.stretched(position)
     decoder = Decoder(config, parse_plan(plan, config.n_layers))
     decoder = decoder.to(dtype).requires_grad_(False).eval()
     form = DialogueFormat.from_tokenizer(tokenizer)

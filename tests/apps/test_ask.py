@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from farspan.apps import ask as module
 from farspan.apps import citations
 from farspan.apps.ask import answer, ask, prompt_ids
 from farspan.data.reader import document_from_text
 from farspan.engine.generate import Sampling
 from farspan.engine.session import open_session
 from farspan.errors import RequestError
+from farspan.memory.search import Search
 from tests.tiny import STORY, make_model
 
 DOCUMENT = document_from_text(STORY * 4, "story.txt")
@@ -65,6 +67,17 @@ def test_one_token_answers_are_looked_for_too(model, monkeypatch):
     monkeypatch.setattr(citations, "_ALIKE", 0.0)  # random heads look at all alike
     result = ask(DOCUMENT, "What fell?", model, sampling=Sampling(max_tokens=1))
     assert result.answer_tokens == 1 and result.citations
+
+
+def test_index_and_exact_agree_where_the_index_finds_everything(model, monkeypatch):
+    everything = Search(coarse=10**6, fine=10**6, share=1.0, exact_below=0)
+    exact = ask(DOCUMENT, "What fell?", model, recall="exact", sampling=SHORT)
+    monkeypatch.setattr(module, "Search", lambda: everything)
+    said = []
+    found = ask(DOCUMENT, "What fell?", model, sampling=SHORT, say=said.append)
+    assert found.text == exact.text and said == [module.INDEXED]
+    with pytest.raises(RequestError, match="use one of index, exact"):
+        ask(DOCUMENT, "What fell?", model, recall="all")
 
 
 def test_control_tokens_in_questions_are_text(model):

@@ -47,7 +47,10 @@ def contents(session):
     for i, layer in session.snapshots.layers.items():
         store = layer.open(session.folder, session.state.length).load()
         found |= {f"{i}.k": store.k_bshd, f"{i}.v": store.v_bshd}
-    return {name: x.contiguous().view(torch.uint8) for name, x in found.items()}
+    return {
+        name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8)
+        for name, x in found.items()
+    }
 
 
 def answer(session):
@@ -62,14 +65,19 @@ PLANS = {
     "recall in float32": (PLAN, torch.float32),
     "full": ("full", torch.bfloat16),
     "full in float32": ("full*2, window(5, sinks=2), recall(4), full", torch.float32),
+    "full by pair": ("full*3, window(9), full", torch.float32, "self_extend(3, window=7)"),
     "windows alone": ("window(9)*5", torch.bfloat16),
+    "memories": (
+        "infini(8)*2, linear(4), gated_delta(4), infini(16, rule=gated_delta)",
+        torch.float32,
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", PLANS)
 def test_restored_equals_uninterrupted(kind):
-    plan, dtype = PLANS[kind]
-    model = make_model(plan, dtype=dtype)
+    plan, dtype, *position = PLANS[kind]
+    model = make_model(plan, dtype=dtype, position=position[0] if position else None)
     with open_session(model, DOCUMENT, name="whole") as whole:
         read_all(whole)
         expected, expected_answer = contents(whole), answer(whole)
@@ -157,6 +165,37 @@ def test_unknown_and_impossible_names(model, cache):
     assert not (cache / "sessions" / "mine").exists()
     with pytest.raises(RequestError, match="nor the name of a session"):
         open_session(model, None)
+
+
+def index_files(session):
+    return {
+        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}")
+    }
+
+
+def test_the_index_of_an_interrupted_reading_is_that_of_a_whole_one(model):
+    with open_session(model, DOCUMENT, name="whole") as whole:
+        read_all(whole)
+    with (
+        open_session(model, DOCUMENT, name="mine") as session,
+        pytest.raises(ZeroDivisionError),
+    ):
+        read_all(session, on_progress=stop_after(64, ZeroDivisionError))
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    assert len(index_files(whole)) == 4 and index_files(session) == index_files(whole)
+
+
+@pytest.mark.parametrize("damage", [lambda x: x.unlink(), lambda x: os.truncate(x, 64)])
+def test_an_index_that_is_missing_or_short_is_made_again_with_a_word(model, damage):
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+    wanted, said = index_files(session), []
+    damage(session.folder / "layer-01.fine")
+    for _ in range(2):
+        with open_session(model, None, name="mine", say=said.append) as session:
+            assert index_files(session) == wanted
+    assert said == ["session mine has no complete index; it is made again"]
 
 
 def damage_manifest(folder):
@@ -257,7 +296,7 @@ def fill_disk(monkeypatch, name, after):
     monkeypatch.setattr(os, name, write)
 
 
-@pytest.mark.parametrize("after", [1, 2, 9, 30])
+@pytest.mark.parametrize("after", [1, 2, 4, 9, 30])
 def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     """Room runs out in the key-value files; what was read before is gone on with."""
     with open_session(model, DOCUMENT, name="whole") as session:
@@ -273,7 +312,7 @@ def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     assert not list(session.folder.glob("*.part"))
     with open_session(model, DOCUMENT, name="mine") as session:
         length = session.manifest.length
-        assert length == 32 * ((after - 1) // 4)  # the lock, then 2 layers' keys and values
+        assert length == 32 * ((after - 1) // 8)  # the lock, then 2 layers' files, 4 each
         read_all(session)
         assert session.tokens_read == len(session.ids) - length
         assert answer(session) == expected
@@ -314,3 +353,11 @@ def test_disk_use_is_what_was_foretold(model):
         read_all(session)
         files = [path.stat().st_size for path in Path(session.folder).glob("layer-*")]
         assert sum(files) == session.snapshots.bytes_on_disk(len(session.ids))
+
+
+def test_a_session_keeps_its_positions():
+    with open_session(make_model("full*5", position="yarn(2)"), DOCUMENT, name="long") as session:
+        read_all(session)
+    assert stored_settings("long").position == "yarn(factor=2, trained=128)"
+    with pytest.raises(RequestError, match=r"positions yarn.* not the checkpoint's own"):
+        open_session(make_model("full*5"), None, name="long").__enter__()

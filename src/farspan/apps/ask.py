@@ -15,11 +15,20 @@ from farspan.engine.reading import Progress
 from farspan.engine.session import Session, open_session
 from farspan.errors import RequestError
 from farspan.memory.scan import AttentionWatch
-from farspan.models.load import LoadedModel
+from farspan.memory.search import Search
+from farspan.models.load import LoadedModel, Say
 from farspan.models.tokenizer import StreamDecoder
 
 WATCH_EVERY = 3
-"""One answer token of so many is watched for the quotations; watching is half as fast."""
+"""In exact scans, where watching is half as fast, one answer token of so many is watched for the
+quotations; what the index finds is watched for every token."""
+
+RECALL = ("index", "exact")
+INDEXED = (
+    "a document of this length is looked up through its index, which finds facts but sometimes"
+    " loses the thread of a sentence; --recall exact sees everything and is about"
+    " eight times slower"
+)
 
 Hear = Callable[[str], None]
 
@@ -51,23 +60,36 @@ def ask(
     *,
     session: str | None = None,
     force: bool = False,
+    recall: str = "index",
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    say: Say = lambda message: None,
 ) -> Answer:
     """Reads a document, as far as its session has not read it yet, and answers a question.
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
-    `on_text` hears the answer as it comes. Errors are those of `open_session` and `Session.read`.
+    `recall` is "index", where the answer sees the blocks that the index finds, or "exact", where it
+    sees everything, which takes longer. `on_text` hears the answer as it comes, `say` what is done
+    otherwise than expected. Errors are those of `open_session` and `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)
-    with open_session(model, document, name=session, force=force) as opened:
+    find_search(recall)
+    with open_session(model, document, name=session, force=force, say=say) as opened:
         reading = time.perf_counter()
         opened.read(on_progress)
         read = time.perf_counter() - reading
+        if opened.searches(find_search(recall)):
+            say(INDEXED)
         return answer(
-            opened, question, sampling=sampling, on_text=on_text, started=started, read_seconds=read
+            opened,
+            question,
+            recall=recall,
+            sampling=sampling,
+            on_text=on_text,
+            started=started,
+            read_seconds=read,
         )
 
 
@@ -77,10 +99,18 @@ def check_question(question: str) -> None:
         raise RequestError("the question is empty; put it in quotes behind the document's path")
 
 
+def find_search(recall: str) -> Search | None:
+    """How the stores are searched: None for "exact". Raises `RequestError` for other words."""
+    if recall not in RECALL:
+        raise RequestError(f"recall is {recall!r}; use one of {', '.join(RECALL)}")
+    return Search() if recall == "index" else None
+
+
 def answer(
     session: Session,
     question: str,
     *,
+    recall: str = "index",
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     started: float | None = None,
@@ -91,7 +121,9 @@ def answer(
     assert session.manifest.is_complete, "read the session first"
     started = time.perf_counter() if started is None else started
     model = session.model
-    recall = bool(model.decoder.plan.recall_layers)
+    search = find_search(recall)
+    session.announce(whole=not session.searches(search))
+    recalls = bool(model.decoder.plan.recall_layers)
     looks = Looks(-(-len(session.ids) // BLOCK))
     out = StreamDecoder(model.tokenizer)
     pieces: list[str] = []
@@ -112,8 +144,9 @@ def answer(
         stop_ids=model.tokenizer.eos_ids,
         sampling=sampling,
         watch_block=BLOCK,
-        watch_every=WATCH_EVERY,
-        on_look=looks.add if recall else None,
+        watch_every=1 if session.searches(search) else WATCH_EVERY,
+        on_look=looks.add if recalls else None,
+        search=search,
     ):
         first_token = first_token or time.perf_counter() - started
         count += 1
@@ -122,7 +155,7 @@ def answer(
     text = "".join(pieces)
     return Answer(
         text=text.strip(),
-        citations=_citations(session, looks, f"{question} {text}"),
+        citations=_citations(session, looks, f"{question} {text}", search),
         tokens_read=session.tokens_read,
         tokens_total=session.manifest.length,
         answer_tokens=count,
@@ -140,10 +173,12 @@ def prompt_ids(model: LoadedModel, question: str) -> list[int]:
     return [*encode(form.before_question), *asked, *encode(form.before_answer)]
 
 
-def _citations(session: Session, looks: Looks, words: str) -> tuple[Citation, ...]:
+def _citations(
+    session: Session, looks: Looks, words: str, search: Search | None
+) -> tuple[Citation, ...]:
     if not looks.mass_lhk:
         return ()
-    neutral = _neutral_looks(session)
+    neutral = _neutral_looks(session, search)
     return cite(
         session.document,
         np.asarray(session.starts),
@@ -153,10 +188,10 @@ def _citations(session: Session, looks: Looks, words: str) -> tuple[Citation, ..
     )
 
 
-def _neutral_looks(session: Session) -> Sequence:
+def _neutral_looks(session: Session, search: Search | None) -> Sequence:
     """Where tokens look that ask nothing: the text that leads to a question."""
     model = session.model
     watch = AttentionWatch(BLOCK)
     head = model.tokenizer.encode(model.format.before_question)
-    advance(model.decoder, head, session.state.fork(), watch)
+    advance(model.decoder, head, session.state.fork(), watch, search)
     return watch.mass

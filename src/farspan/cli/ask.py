@@ -59,6 +59,12 @@ Factor = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[str | None, typer.Option(help="bfloat16 or float32.")]
 Force = Annotated[bool, typer.Option("--force", help="Read again even if it was read.")]
+Recall = Annotated[
+    str,
+    typer.Option(
+        metavar="index|exact", help="Look where the index points, or at everything (slower)."
+    ),
+]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(help="Sample from the likeliest tokens of this share.")]
 Seed = Annotated[int, typer.Option(help="Makes sampling repeatable.")]
@@ -77,6 +83,7 @@ def ask(
     device: Device = "auto",
     dtype: Dtype = None,
     force: Force = False,
+    recall: Recall = "index",
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
     seed: Seed = 0,
@@ -91,10 +98,12 @@ def ask(
     document = _document(paths or [], question, session)
 
     from farspan.apps.ask import ask as ask_document
+    from farspan.apps.ask import find_search
     from farspan.engine.generate import Sampling
     from farspan.models.default import DEFAULT_MODEL
     from farspan.models.load import load_model
 
+    find_search(recall)
     sampling = Sampling(max_tokens, temperature, top_p, seed)
     stored = _stored(session, document, model)
     if stored is not None:
@@ -119,14 +128,16 @@ def ask(
                 loaded,
                 session=session,
                 force=force,
+                recall=recall,
                 sampling=sampling,
                 on_text=on_text,
                 on_progress=bar,
+                say=_say,
             )
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(_what_is_kept(bar)) from error
     if as_json:
-        print(json.dumps(_report(answer, loaded, before), ensure_ascii=False))
+        print(json.dumps(_report(answer, loaded, before, recall), ensure_ascii=False))
     else:
         print("\n" + _quotations(answer))
 
@@ -191,7 +202,7 @@ def _quotations(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _report(answer: Answer, model: LoadedModel, before: float) -> dict[str, object]:
+def _report(answer: Answer, model: LoadedModel, before: float, recall: str) -> dict[str, object]:
     """The object that `--json` prints; times count from the start of the program."""
     return {
         "answer": answer.text,
@@ -209,4 +220,5 @@ def _report(answer: Answer, model: LoadedModel, before: float) -> dict[str, obje
         "dtype": model.dtype,
         "device": str(model.device),
         "session": answer.session,
+        "recall": recall,
     }

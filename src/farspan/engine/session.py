@@ -26,8 +26,9 @@ from farspan.engine.manifest import IDS, STARTS, TEXT, Manifest, array_bytes, sh
 from farspan.engine.snapshot import Snapshots
 from farspan.errors import DamagedFileError, RequestError
 from farspan.files import told_if_full, write_whole
+from farspan.memory.search import Search
 from farspan.models.decoder import DecoderState
-from farspan.models.load import LoadedModel
+from farspan.models.load import LoadedModel, Say
 from farspan.paths import cache_folder
 
 SPARE_BYTES = 64 << 20
@@ -50,8 +51,9 @@ class Session:
     state: DecoderState
     manifest: Manifest
 
-    def __init__(self, model: LoadedModel, folder: Path, lock: SessionLock) -> None:
+    def __init__(self, model: LoadedModel, folder: Path, lock: SessionLock, say: Say) -> None:
         self.model = model
+        self.say = say
         self.folder = folder
         self.snapshots = Snapshots(model.decoder, folder)
         self.tokens_read = 0
@@ -100,6 +102,15 @@ class Session:
             self.tokens_read += self.manifest.length - first
         self._broken_off = False
         self._lock.share()
+
+    def searches(self, search: Search | None) -> bool:
+        """Whether asking with `search` sees less than everything."""
+        indexed = search is not None and len(self.ids) > search.exact_below
+        return indexed and self.snapshots.is_indexed()
+
+    def announce(self, *, whole: bool) -> None:
+        """Has the kernel begin to read what asking needs: the `whole` stores, or their index."""
+        self.snapshots.announce(whole=whole)
 
     def close(self) -> None:
         """Lets other processes have it."""
@@ -195,6 +206,9 @@ class Session:
         except SafetensorError as error:
             raise DamagedFileError(f"{manifest.state} cannot be read: {error}") from error
         self.state = self.snapshots.restore(tensors, manifest.length)
+        if self.snapshots.lacks_index():
+            self.say(f"session {self.name} has no complete index; it is made again")
+            self.snapshots.mend_index()
 
 
 def open_session(
@@ -203,14 +217,16 @@ def open_session(
     *,
     name: str | None = None,
     force: bool = False,
+    say: Say = lambda message: None,
 ) -> Session:
     """Opens the session of a document, or the named one, and makes it where there is none.
 
-    Without a document, `name` must exist and brings its own; `force` starts over. Raises
+    Without a document, `name` must exist and brings its own; `force` starts over; `say` is told
+    what is done otherwise than expected. Raises
     `RequestError` if the name holds another document or was read by another model, or another
     process is using it; `DamagedFileError` if its files are not what was written.
     """
-    session = _locked(model, document, name)
+    session = _locked(model, document, name, say)
     try:
         with told_if_full(session.folder.parent):
             _fill(session, document, name, force)
@@ -279,7 +295,7 @@ def stored_settings(name: str) -> Manifest | None:
         ) from error
 
 
-def _locked(model: LoadedModel, document: Document | None, name: str | None) -> Session:
+def _locked(model: LoadedModel, document: Document | None, name: str | None, say: Say) -> Session:
     """A session without content, and with its lock file open."""
     root = _sessions()
     if name is None:
@@ -299,7 +315,7 @@ def _locked(model: LoadedModel, document: Document | None, name: str | None) -> 
             f"sessions cannot be kept in {root} ({error.strerror}); set FARSPAN_CACHE to a folder"
             " that can be written"
         ) from error
-    return Session(model, folder, lock)
+    return Session(model, folder, lock, say)
 
 
 def _sessions() -> Path:

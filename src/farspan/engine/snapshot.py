@@ -2,14 +2,14 @@
 
 What grows with the document lies in files: those of recall layers are the stores themselves, or,
 where a layer keeps its store on the device (full attention, GPUs), copies that are brought up to
-date. What is fixed in size, the windows, is a dictionary of tensors.
+date. What is fixed in size, windows and memories, is a dictionary of tensors.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from farspan.errors import DamagedFileError
 from farspan.memory.file_store import DTYPE, FileStore
+from farspan.memory.sketch import sketch_bytes
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.full.chunked import FullState
-from farspan.mixers.recall import RecallState
-from farspan.mixers.window.chunked import Kept, WindowState
+from farspan.mixers.states import fill, flatten
 from farspan.models.decoder import Decoder, DecoderState
 
 _COPIED_AT_ONCE = 65_536
@@ -41,17 +41,23 @@ class StoredLayer:
         """Bytes on disk a token, keys and values."""
         return 2 * self.n_heads * self.head_dim * self.parts * DTYPE.itemsize
 
+    def bytes_on_disk(self, n_tokens: int) -> int:
+        """What the files of `n_tokens` take, the index included where there is one."""
+        index = sketch_bytes(n_tokens, self.token_bytes // 2) if self.in_place else 0
+        return n_tokens * self.token_bytes + index
+
     def open(self, folder: Path, length: int) -> FileStore:
         """The layer's files, cut to `length` tokens; `DamagedFileError` if they hold fewer."""
         stem = folder / f"layer-{self.index:02d}"
-        return FileStore.open(stem, self.n_heads, self.head_dim * self.parts, length=length)
+        size = self.head_dim * self.parts
+        return FileStore.open(stem, self.n_heads, size, length=length, indexed=self.in_place)
 
 
 def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
     """The layers of a decoder whose stores grow while it reads, and how they are kept on disk."""
     found = []
     for i, spec in enumerate(decoder.plan.layers[: decoder.plan.read_depth]):
-        if spec.kind == "window":
+        if not spec.grows:
             continue
         in_place = spec.kind == "recall" and decoder.device.type == "cpu"
         parts = 1 if in_place else decoder.dtype.itemsize // DTYPE.itemsize
@@ -68,6 +74,7 @@ class Snapshots:
         self.folder = folder
         self.layers = {layer.index: layer for layer in stored_layers(decoder)}
         self.copies: dict[int, FileStore] = {}
+        self._in_place: list[FileStore] = []
 
     def layout(self) -> str:
         """What must agree for files to be readable: the layers and their bytes a token."""
@@ -75,7 +82,7 @@ class Snapshots:
 
     def bytes_on_disk(self, n_tokens: int) -> int:
         """What the files of `n_tokens` take."""
-        return n_tokens * sum(layer.token_bytes for layer in self.layers.values())
+        return sum(layer.bytes_on_disk(n_tokens) for layer in self.layers.values())
 
     def empty(self) -> DecoderState:
         """The state before the first token, on empty files."""
@@ -84,13 +91,11 @@ class Snapshots:
 
     def tensors(self, state: DecoderState) -> dict[str, Tensor]:
         """What a state holds besides its stores, on the CPU, sharing nothing with it."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
-            for name, kept in _kept(layer).items():
-                for field in fields(Kept):
-                    tensor = getattr(kept, field.name)
-                    found[f"{i}.{name}.{field.name}"] = tensor.detach().cpu().clone()
-        return found
+            if not isinstance(layer, FullState):  # whose places are known without being kept
+                found |= flatten(layer, str(i))
+        return {path: tensor.detach().cpu().clone() for path, tensor in found.items()}
 
     def flush(self, state: DecoderState) -> None:
         """Brings copies of stores on a device up to the state's length, and all files to disk."""
@@ -104,7 +109,7 @@ class Snapshots:
         stores = (getattr(layer, "store", None) for layer in state.layers)
         for files in (*self.copies.values(), *stores):
             if isinstance(files, FileStore):
-                for descriptor in files.files.descriptors:
+                for descriptor in files.descriptors():
                     os.fsync(descriptor)
 
     def restore(self, tensors: Mapping[str, Tensor], length: int) -> DecoderState:
@@ -123,41 +128,49 @@ class Snapshots:
             raise DamagedFileError(f"the saved state lacks {error}") from error
         return DecoderState(tuple(layers), length)
 
+    def is_indexed(self) -> bool:
+        """Whether the files last opened have an index."""
+        return any(store.sketch is not None for store in self._in_place)
+
+    def lacks_index(self) -> bool:
+        """Whether the files last opened are not indexed to their end."""
+        return any(store.lacks_index() for store in self._in_place)
+
+    def mend_index(self) -> None:
+        """Completes the index of the files last opened."""
+        for store in self._in_place:
+            store.mend_index()
+
+    def announce(self, *, whole: bool) -> None:
+        """Has the kernel begin to read what asking needs of the files: all, or the index."""
+        for store in self._in_place:
+            store.announce(whole=whole)
+
     def _restore_layer(
         self, i: int, empty: object, tensors: Mapping[str, Tensor], store: KeyValueStore | None
     ) -> object:
         if i >= self.decoder.plan.read_depth:
             return empty
-        kept = {name: self._load_kept(f"{i}.{name}", tensors) for name in _kept(empty)}
-        if isinstance(empty, WindowState):
-            return WindowState(**kept)
-        if isinstance(empty, RecallState):
-            assert store is not None
-            return RecallState(store, kept["recent"], None, None)
-        assert isinstance(empty, FullState) and isinstance(store, MemoryStore)
-        documents = torch.zeros(1, store.length, dtype=torch.int32, device=self.decoder.device)
-        return FullState(store, documents)
-
-    def _load_kept(self, prefix: str, tensors: Mapping[str, Tensor]) -> Kept:
-        values = {f.name: tensors[f"{prefix}.{f.name}"] for f in fields(Kept)}
-        return Kept(**{name: x.to(self.decoder.device) for name, x in values.items()})
+        if isinstance(empty, FullState):
+            assert isinstance(store, MemoryStore)
+            place = torch.arange(store.length, dtype=torch.int32, device=self.decoder.device)
+            documents = torch.zeros_like(place).unsqueeze(0)
+            return FullState(store, documents, None if empty.position_bs is None else place[None])
+        wanted = {path: tensors[path] for path in flatten(empty, str(i))}
+        return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
 
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""
         stores: dict[int, KeyValueStore] = {}
-        self.copies = {}
+        self.copies, self._in_place = {}, []
         for i, layer in self.layers.items():
             files = layer.open(self.folder, length)
             if layer.in_place:
                 stores[i] = files
+                self._in_place.append(files)
                 continue
             self.copies[i] = files
             held, device, dtype = files.load(), self.decoder.device, self.decoder.dtype
             k, v = (x.view(dtype).to(device) for x in (held.k_bshd, held.v_bshd))
             stores[i] = MemoryStore(k, v)
         return stores
-
-
-def _kept(layer: object) -> dict[str, Kept]:
-    """The windows of a layer's state."""
-    return {f.name: x for f in fields(layer) if isinstance(x := getattr(layer, f.name), Kept)}  # type: ignore[arg-type]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from farspan.data.passkey import PasskeyCase, Passkeys
 from farspan.mixers.base import Tokens
+from farspan.mixers.states import change
 from farspan.models.decoder import Decoder, DecoderState
 
 
@@ -81,12 +81,5 @@ def _read(decoder: Decoder, rows_bt: Tensor, state: DecoderState, chunk: int) ->
 
 def _repeated(state: DecoderState, batch: int) -> DecoderState:
     """The state of one row as that of a batch of alike rows."""
-    return replace(state, layers=tuple(_rows(layer, batch) for layer in state.layers))
-
-
-def _rows(value: Any, batch: int) -> Any:
-    if isinstance(value, Tensor):
-        return value.expand(batch, *value.shape[1:])
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    return replace(value, **{f.name: _rows(getattr(value, f.name), batch) for f in fields(value)})
+    rows = change(state.layers, lambda x: x.expand(batch, *x.shape[1:]))
+    return DecoderState(rows, state.length)

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from farspan.errors import DamagedFileError, RequestError
+from farspan.memory.sketch import COARSE, Sketch
 from farspan.memory.store import KeyValueStore, MemoryStore, OverlayStore
 
 DTYPE = torch.bfloat16
+_INDEXED_AT_ONCE = 65_536
 
 
 class _Files:
@@ -47,9 +49,13 @@ class _Files:
                     f"promises {length}; delete the session to read the document again"
                 )
             os.ftruncate(descriptor, length * self.row_bytes)
-            if hasattr(os, "posix_fadvise"):  # the disk is slower than the scan: begin at once
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
         self.written = length
+
+    def announce(self) -> None:
+        """Has the kernel begin to read both files: the disk is slower than the scan."""
+        if hasattr(os, "posix_fadvise"):
+            for descriptor in self.descriptors:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
 
     def write(self, part: int, rows: Tensor, length: int) -> None:
         data = rows.to(DTYPE).contiguous().view(torch.uint8).flatten().numpy().data
@@ -82,6 +88,37 @@ class _Files:
             data, offset = data[done:], offset + done
         return rows
 
+    def gather(self, part: int, blocks: Tensor, size: int) -> Tensor:
+        """Blocks `[n]` of `size` tokens as elements `[n * size, row]`, in memory of their own.
+
+        The kernel is told of all of them first, so that a cold disk serves them together.
+        """
+        descriptor, block_bytes = self.descriptors[part], size * self.row_bytes
+        if hasattr(os, "posix_fadvise"):
+            for start, stop in runs(blocks):
+                offset, count = start * block_bytes, (stop - start) * block_bytes
+                os.posix_fadvise(descriptor, offset, count, os.POSIX_FADV_WILLNEED)
+        rows = torch.empty(len(blocks) * block_bytes // DTYPE.itemsize, dtype=DTYPE)
+        data, at = rows.view(torch.uint8).numpy().data, 0
+        for start, stop in runs(blocks):
+            count = (stop - start) * block_bytes
+            if os.preadv(descriptor, [data[at : at + count]], start * block_bytes) != count:
+                raise DamagedFileError(
+                    f"{self.stem} ends early; delete the session to read the document again"
+                )
+            at += count
+        return rows.view(len(blocks) * size, -1)
+
+
+def runs(blocks: Tensor) -> list[tuple[int, int]]:
+    """Sorted block numbers `[n]` as runs of neighbours `(first, last + 1)`."""
+    if not len(blocks):
+        return []
+    ends = torch.nonzero(blocks.diff() != 1).squeeze(1) + 1
+    first = torch.cat((blocks[:1], blocks[ends]))
+    last = torch.cat((blocks[ends - 1], blocks[-1:]))
+    return list(zip(first.tolist(), (last + 1).tolist(), strict=True))
+
 
 @dataclass(frozen=True)
 class FileStore(KeyValueStore):
@@ -91,16 +128,23 @@ class FileStore(KeyValueStore):
     n_heads: int
     head_dim: int
     tokens: int
+    sketch: Sketch | None = None
 
     @classmethod
-    def open(cls, stem: Path, n_heads: int, head_dim: int, *, length: int = 0) -> FileStore:
+    def open(
+        cls, stem: Path, n_heads: int, head_dim: int, *, length: int = 0, indexed: bool = False
+    ) -> FileStore:
         """Opens or creates `stem.keys` and `stem.values` and cuts them to `length` tokens.
 
-        Raises `DamagedFileError` if they hold fewer.
+        With `indexed` also the index, which `mend_index` completes where it covers less. Raises
+        `DamagedFileError` if keys or values hold fewer tokens.
         """
         files = _Files(stem, n_heads * head_dim * DTYPE.itemsize)
         files.cut(length)
-        return cls(files, n_heads, head_dim, length)
+        sketch = Sketch(stem, (n_heads, head_dim)) if indexed else None
+        if sketch is not None:
+            sketch.cut(length)
+        return cls(files, n_heads, head_dim, length, sketch)
 
     @property
     def length(self) -> int:
@@ -114,7 +158,38 @@ class FileStore(KeyValueStore):
         self.files.write(0, k_bthd, self.tokens)
         self.files.write(1, v_bthd, self.tokens)
         self.files.written = self.tokens + k_bthd.shape[1]
-        return replace(self, tokens=self.files.written)
+        after = replace(self, tokens=self.files.written)
+        after.mend_index()
+        return after
+
+    def lacks_index(self) -> bool:
+        """Whether complete blocks are not indexed."""
+        return self.sketch is not None and self.sketch.tokens < self.tokens // COARSE * COARSE
+
+    def mend_index(self) -> None:
+        """Indexes complete blocks that are not."""
+        sketch, whole = self.sketch, self.tokens // COARSE * COARSE
+        if sketch is None:
+            return
+        for start in range(sketch.tokens, whole, _INDEXED_AT_ONCE):
+            stop = min(start + _INDEXED_AT_ONCE, whole)
+            sketch.append(self._shape(self.files.read(0, start, stop))[0])
+
+    def announce(self, *, whole: bool) -> None:
+        """Has the kernel begin to read what will be asked: the `whole` store, or the index."""
+        if whole or self.sketch is None:
+            self.files.announce()
+        else:
+            self.sketch.announce()
+
+    def descriptors(self) -> tuple[int, ...]:
+        """The open files, to be brought to disk."""
+        return self.files.descriptors + (() if self.sketch is None else self.sketch.descriptors)
+
+    def gather(self, blocks: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of sorted blocks `[n]` of `size` tokens, each `[n * size, Hkv, D]`."""
+        k, v = (self.files.gather(part, blocks, size) for part in (0, 1))
+        return k.unflatten(1, (self.n_heads, -1)), v.unflatten(1, (self.n_heads, -1))
 
     def keys(self, size: int) -> Iterator[tuple[int, Tensor]]:
         """Blocks of keys, each in the same memory."""
@@ -136,8 +211,9 @@ class FileStore(KeyValueStore):
         return MemoryStore(self._shape(keys), self.values(0, self.tokens).clone())
 
     def held_bytes(self) -> int:
-        """Bytes on disk."""
-        return 2 * self.tokens * self.files.row_bytes
+        """Bytes on disk, the index included."""
+        index = 0 if self.sketch is None else self.sketch.held_bytes()
+        return 2 * self.tokens * self.files.row_bytes + index
 
     def _shape(self, rows: Tensor) -> Tensor:
         return rows.view(1, -1, self.n_heads, self.head_dim)

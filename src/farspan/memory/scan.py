@@ -48,13 +48,14 @@ def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _fold(q_bthd: Tensor, n_kv: int) -> Tensor:
+def fold(q_bthd: Tensor, n_kv: int) -> Tensor:
     """Query heads that share a key head become rows: `[B, G, T * H/G, D]`, t slowest."""
     q = q_bthd.unflatten(2, (n_kv, -1)).permute(0, 2, 1, 3, 4)
     return q.flatten(2, 3)
 
 
-def _unfold(x_bgrd: Tensor, n_queries: int) -> Tensor:
+def unfold(x_bgrd: Tensor, n_queries: int) -> Tensor:
+    """The inverse of `fold`, for as many queries: `[B, T, H, D]`."""
     return x_bgrd.unflatten(2, (n_queries, -1)).permute(0, 2, 1, 3, 4).flatten(2, 3)
 
 
@@ -63,8 +64,13 @@ def _late(n_queries: int, group: int, length: int, start: int, stop: int) -> Ten
     first = length - n_queries
     if stop <= first + 1:
         return None
-    query = torch.arange(first, length).repeat_interleave(group).unsqueeze(1)
-    return torch.arange(start, stop) > query
+    return late_keys(n_queries, group, length, torch.arange(start, stop))
+
+
+def late_keys(n_queries: int, group: int, length: int, place_s: Tensor) -> Tensor:
+    """`[T * group, s]` true where a key, at its place among `length`, comes after the query."""
+    query = torch.arange(length - n_queries, length).repeat_interleave(group)
+    return place_s > query.unsqueeze(1)
 
 
 def _scan_watched(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch) -> Tensor:
@@ -74,7 +80,7 @@ def _scan_watched(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch) -
     for start, k in store.keys(BLOCK):
         stop = start + k.shape[1]
         if q is None:
-            q = _fold(_wide(q_bthd) * d**-0.5, k.shape[2])
+            q = fold(_wide(q_bthd) * d**-0.5, k.shape[2])
         score = torch.matmul(q, k.to(q.dtype).permute(0, 2, 3, 1))
         late = _late(n_queries, n_heads // k.shape[2], store.length, start, stop)
         if late is not None:
@@ -95,8 +101,8 @@ def _scan_watched(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch) -
         top = new_top
     assert out is not None and total is not None, "an empty store has nothing to attend to"
     share = torch.softmax(torch.cat(block_lse, -1), -1)
-    watch.mass.append(_unfold(share, n_queries))
-    return _unfold(out / total, n_queries).to(q_bthd.dtype)
+    watch.mass.append(unfold(share, n_queries))
+    return unfold(out / total, n_queries).to(q_bthd.dtype)
 
 
 def _block_lse(score_bgrs: Tensor, block: int) -> Tensor:
@@ -112,7 +118,7 @@ def _scan(q_bthd: Tensor, store: KeyValueStore) -> Tensor:
     for start, k in store.keys(BLOCK):
         stop = start + k.shape[1]
         if q is None:
-            q = _fold(q_bthd, k.shape[2]).to(k.dtype)
+            q = fold(q_bthd, k.shape[2]).to(k.dtype)
         late = _late(n_queries, n_heads // k.shape[2], store.length, start, stop)
         mask = None
         if late is not None:
@@ -133,4 +139,4 @@ def _scan(q_bthd: Tensor, store: KeyValueStore) -> Tensor:
             out = out * torch.exp(lse - joint) + part * torch.exp(part_lse - joint)
             lse = joint
     assert out is not None, "an empty store has nothing to attend to"
-    return _unfold(out, n_queries).to(q_bthd.dtype)
+    return unfold(out, n_queries).to(q_bthd.dtype)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from farspan.memory.scan import AttentionWatch
+from farspan.memory.search import Search
 from farspan.positions.rotary import Rotary, rotate
 
 
@@ -29,9 +30,10 @@ class Tokens:
     read ones. `first_asked` is set when the chunk is plain: one document per row that continues
     the rows before, no padding, read tokens up to that index and asked ones from it; mixers take
     their fast path there, and `start` is the position of the chunk's first token. `table` is the
-    rotary table of the positions, computed once a chunk. `times_bn`, in training, tells how often
-    each segment of a compressive memory counts, powers of two (see `data.passkey.repeats`).
-    `watch`, if given, collects where recall layers look.
+    rotary table of the positions, computed once a chunk. `watch`, if given, collects where recall
+    layers look. With `search`, asked tokens see what the index of a store on disk finds; without
+    it, all of the store. `times_bn`, in training, tells how often each segment of a compressive
+    memory counts, powers of two (see `data.passkey.repeats`).
     """
 
     position_bt: Tensor
@@ -41,6 +43,7 @@ class Tokens:
     start: int = 0
     table: tuple[Tensor, Tensor] | None = None
     watch: AttentionWatch | None = None
+    search: Search | None = None
     times_bn: Tensor | None = None
 
     @classmethod
@@ -92,6 +95,7 @@ class Tokens:
             self.start + start,
             table,
             self.watch,
+            self.search,
         )
 
     def only_asked(self) -> Tokens:

@@ -28,6 +28,9 @@ class MixerSpec(ABC):
     pairs: ClassVar[bool] = True
     """Whether the mixer has no positions or takes those that depend on the pair of tokens."""
 
+    grows: ClassVar[bool] = False
+    """Whether the state grows with the document, in a store."""
+
     @abstractmethod
     def build(self, shape: AttentionShape, rotary: Rotary) -> AttentionMixer:
         """The mixer, with random weights."""

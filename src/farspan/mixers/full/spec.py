@@ -16,6 +16,7 @@ class Full(MixerSpec):
     """`full`: causal attention over the whole context, with `position=none` without positions."""
 
     kind: ClassVar[str] = "full"
+    grows: ClassVar[bool] = True
     position: str = POSITIONS[0]
 
     def __post_init__(self) -> None:

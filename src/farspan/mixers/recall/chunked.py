@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from farspan.errors import RequestError
-from farspan.memory.scan import AttentionWatch, attend_store
+from farspan.memory.scan import attend_store
+from farspan.memory.search import attend_found
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.attention import (
     attention_flops,
@@ -117,7 +118,7 @@ class RecallAttention(AttentionMixer):
             k, v = seen.k_bshd[:, :n_seen], seen.v_bshd[:, :n_seen]
             parts.append(causal_attention(q_bthd[:, :first], k, v, window=self.window))
         if first < q_bthd.shape[1]:
-            parts.append(_attend_all(q_bthd[:, first:], after.store, tokens.watch))
+            parts.append(_attend_all(q_bthd[:, first:], after.store, tokens))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), after
 
     def merge(self, first: RecallState, second: RecallState) -> RecallState:
@@ -161,10 +162,12 @@ class RecallAttention(AttentionMixer):
         return torch.where(tokens.asked_bt[:, :, None, None], asked, read)
 
 
-def _attend_all(q_bthd: Tensor, store: KeyValueStore, watch: AttentionWatch | None) -> Tensor:
-    """Asked queries over the whole store, by the kernel that fits where it lies."""
+def _attend_all(q_bthd: Tensor, store: KeyValueStore, tokens: Tokens) -> Tensor:
+    """Asked queries over the store, found or scanned, by the kernel that fits where it lies."""
+    if tokens.search is not None:
+        return attend_found(q_bthd, store, tokens.search, tokens.watch)
     dense = isinstance(store, MemoryStore) and (q_bthd.is_cuda or q_bthd.requires_grad)
-    if dense and watch is None:
+    if dense and tokens.watch is None:
         assert isinstance(store, MemoryStore)
         return causal_attention(q_bthd, store.k_bshd, store.v_bshd)
-    return attend_store(q_bthd, store, watch)
+    return attend_store(q_bthd, store, tokens.watch)

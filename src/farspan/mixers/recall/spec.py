@@ -17,6 +17,7 @@ class Recall(MixerSpec):
 
     kind: ClassVar[str] = "recall"
     stores: ClassVar[bool] = True
+    grows: ClassVar[bool] = True
     window: int = 512
 
     def __post_init__(self) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +18,7 @@ from torch import Tensor
 from farspan.errors import DamagedFileError, RequestError
 from farspan.files import write_whole
 from farspan.mixers.infini import InfiniState
+from farspan.mixers.states import fill, flatten
 
 _HEADER = "farspan_memory"
 
@@ -69,37 +69,8 @@ class PersistentMemory:
         write_whole(Path(path), save(tensors, {_HEADER: header}))
 
     def _like(self, tensors: Mapping[str, Tensor]) -> PersistentMemory:
-        restored: PersistentMemory = _fill(self, tensors, "")
+        restored: PersistentMemory = fill(self, tensors)
         return restored
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors in nested dataclasses and tuples, by path."""
-    if isinstance(value, Tensor):
-        return {prefix: value}
-    if isinstance(value, tuple):
-        parts = {str(i): part for i, part in enumerate(value)}
-    elif is_dataclass(value):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
-    else:
-        return {}
-    found: dict[str, Tensor] = {}
-    for name, part in parts.items():
-        found |= flatten(part, f"{prefix}.{name}" if prefix else name)
-    return found
-
-
-def _fill(like: Any, tensors: Mapping[str, Tensor], prefix: str) -> Any:
-    """`like` with its tensors exchanged for those of the same path."""
-    start = f"{prefix}." if prefix else ""
-    if isinstance(like, Tensor):
-        return tensors[prefix]
-    if isinstance(like, tuple):
-        return tuple(_fill(part, tensors, f"{start}{i}") for i, part in enumerate(like))
-    if is_dataclass(like) and not isinstance(like, type):
-        parts = {f.name: getattr(like, f.name) for f in fields(like)}
-        return replace(like, **{n: _fill(x, tensors, start + n) for n, x in parts.items()})
-    return like
 
 
 def load_memory(path: str | Path, empty: PersistentMemory) -> PersistentMemory:
@@ -123,7 +94,7 @@ def load_memory(path: str | Path, empty: PersistentMemory) -> PersistentMemory:
         if found is None or not _fits(found, wanted):
             raise DamagedFileError(f"{path}: {name} is not what a memory of this model holds")
     tensors = {name: x.to(empty.device) for name, x in tensors.items()}
-    restored: PersistentMemory = _fill(empty, tensors, "")
+    restored: PersistentMemory = fill(empty, tensors)
     return restored
 
 

@@ -1,0 +1,48 @@
+"""States are plain data: their tensors by path, and the same state with other tensors.
+
+Stores are left alone: what they hold may be on disk, and is theirs to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from farspan.memory.store import KeyValueStore
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Tensor]:
+    """All tensors in nested dataclasses and tuples, by path."""
+    if isinstance(value, Tensor):
+        return {prefix: value}
+    found: dict[str, Tensor] = {}
+    for name, part in _parts(value).items():
+        found |= flatten(part, f"{prefix}.{name}" if prefix else name)
+    return found
+
+
+def fill(like: Any, tensors: Mapping[str, Tensor], prefix: str = "") -> Any:
+    """`like` with its tensors exchanged for those of the same path; `KeyError` for missing ones."""
+    if isinstance(like, Tensor):
+        return tensors[prefix]
+    start = f"{prefix}." if prefix else ""
+    parts = {name: fill(part, tensors, start + name) for name, part in _parts(like).items()}
+    if isinstance(like, tuple):
+        return tuple(parts.values())
+    return replace(like, **parts) if parts else like
+
+
+def change(state: Any, each: Callable[[Tensor], Tensor]) -> Any:
+    """The state with every tensor changed alike."""
+    return fill(state, {path: each(tensor) for path, tensor in flatten(state).items()})
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    if isinstance(value, tuple):
+        return {str(i): part for i, part in enumerate(value)}
+    if isinstance(value, (KeyValueStore, type)) or not is_dataclass(value):
+        return {}
+    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -1,0 +1,125 @@
+"""Search: with room for everything it is the scan; with less it opens what brute force would."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from farspan.errors import RequestError
+from farspan.memory.file_store import FileStore, runs
+from farspan.memory.scan import AttentionWatch, attend_store
+from farspan.memory.search import Search, attend_found, best, find_blocks
+from farspan.memory.sketch import COARSE, FINE
+
+HEADS, DIM, LENGTH = 3, 16, 1003
+ALL = Search(coarse=LENGTH, fine=LENGTH, share=1.0, exact_below=0)
+SOME = Search(coarse=8, fine=4, share=0.0, least=160, sinks=8, recent=12, exact_below=0)
+
+
+def make(tmp_path, length=LENGTH, sharp=1.0):
+    generator = torch.Generator().manual_seed(length)
+    k, v = torch.randn(2, 1, length, HEADS, DIM, generator=generator).bfloat16()
+    store = FileStore.open(tmp_path / "layer", HEADS, DIM, indexed=True).append(k * sharp, v)
+    asked = torch.randn(3, 1, 5, HEADS, DIM, generator=generator).bfloat16()
+    q = torch.cat((asked[0], asked[0] * sharp), 2)
+    return q, store, store.fork().append(asked[1], asked[2])
+
+
+def test_with_room_for_everything_it_is_the_scan(tmp_path):
+    q, _, store = make(tmp_path)
+    watch, wanted_watch = AttentionWatch(16), AttentionWatch(16)
+    got = attend_found(q.float(), store, ALL, watch)
+    wanted = attend_store(q.float(), store, wanted_watch)
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+    whole = LENGTH // 16  # the scan begins a block of its own where the tail does
+    got_mass, wanted_mass = watch.mass[0], wanted_watch.mass[0]
+    torch.testing.assert_close(
+        got_mass[..., :whole], wanted_mass[..., :whole], atol=1e-6, rtol=1e-4
+    )
+    torch.testing.assert_close(watch.mass[0].sum(-1), torch.ones(1, 5, 6))
+
+
+def test_causal_within_the_chunk(tmp_path):
+    q, base, store = make(tmp_path)
+    later = base.fork().append(store.tail.k_bshd.clone(), store.tail.v_bshd.clone())
+    later.tail.k_bshd[:, 4] += 3
+    later.tail.v_bshd[:, 4] += 3
+    before, after = attend_found(q, store, SOME), attend_found(q, later, SOME)
+    assert torch.equal(before[:, :4], after[:, :4]) and not torch.equal(before[:, 4], after[:, 4])
+
+
+def test_short_stores_and_stores_without_an_index_are_scanned(tmp_path):
+    q, _, store = make(tmp_path)
+    wanted = attend_store(q, store)
+    short = Search(coarse=1, fine=1, least=1, share=0, exact_below=LENGTH + 5)
+    assert torch.equal(attend_found(q, store, short), wanted)
+    plain = FileStore.open(tmp_path / "layer", HEADS, DIM, length=LENGTH).fork()
+    plain = plain.append(store.tail.k_bshd, store.tail.v_bshd)
+    assert torch.equal(attend_found(q, plain, SOME), wanted)
+
+
+def test_blocks_are_those_of_brute_force(tmp_path):
+    _, store, _ = make(tmp_path, 256)
+    q = torch.randn(HEADS, 2, DIM, generator=torch.Generator().manual_seed(1)).bfloat16()
+    k = store.load().k_bshd[0].transpose(0, 1).float()
+    wanted = set(range(SOME.sinks // FINE)) | set(range((256 - SOME.recent) // FINE, 64))
+    coarse = set()
+    coarse_means = k.unflatten(1, (-1, COARSE)).mean(2)
+    fine_means = k.unflatten(1, (-1, FINE)).mean(2)
+    for g in range(HEADS):
+        for query in q[g].float():
+            coarse |= set((coarse_means[g] @ query).topk(SOME.coarse).indices.tolist())
+    fine = [c * 4 + i for c in sorted(coarse) for i in range(4)]
+    for g in range(HEADS):
+        for query in q[g].float():
+            top = (fine_means[g, fine] @ query).topk(SOME.fine).indices
+            wanted |= {fine[i] for i in top.tolist()}
+    got = set(find_blocks(q, store, SOME).tolist())
+    assert len(got ^ wanted) <= 2, "bfloat16 means may swap blocks of equal worth"
+
+
+def test_a_key_that_stands_out_is_found_and_little_else_is_read(tmp_path):
+    """Each of its blocks' means has a share of it, so it is found wherever it lies."""
+    generator = torch.Generator().manual_seed(3)
+    k, v = torch.randn(2, 1, 4000, HEADS, DIM, generator=generator).bfloat16() * 0.1
+    places = (100, 1999, 3500)
+    for i, place in enumerate(places):
+        k[0, place, :, i] = 9.0
+    store = FileStore.open(tmp_path / "layer", HEADS, DIM, indexed=True).append(k, v)
+    for i, place in enumerate(places):
+        q = torch.zeros(HEADS, 1, DIM)
+        q[:, :, i] = 1.0
+        blocks = find_blocks(q, store, SOME)
+        assert place // FINE in blocks.tolist()
+        always = (SOME.sinks + SOME.recent + COARSE) // FINE
+        assert len(blocks) <= SOME.budget(4000) + always
+        assert torch.equal(blocks, blocks.unique())
+
+
+def test_a_sampled_threshold_keeps_the_best_and_about_as_many():
+    score = torch.randn(1, 1, 20_000, generator=torch.Generator().manual_seed(5))
+    chosen = best(score, 256)
+    assert score[0, 0, chosen].min() > score[0, 0, ~chosen].max()
+    assert 200 < int(chosen.sum()) < 320
+    exact = best(score[..., :4096], 256)
+    assert set(exact.nonzero().flatten().tolist()) == set(
+        score[0, 0, :4096].topk(256).indices.tolist()
+    )
+    assert best(score, 20_000).all()
+
+
+def test_gathers_what_lies_there(tmp_path):
+    _, store, _ = make(tmp_path)
+    blocks = torch.tensor([0, 3, 4, 5, 200])
+    k, v = store.gather(blocks, FINE)
+    held = store.load()
+    place = (blocks.unsqueeze(1) * FINE + torch.arange(FINE)).flatten()
+    assert torch.equal(k, held.k_bshd[0, place]) and torch.equal(v, held.v_bshd[0, place])
+    assert runs(blocks) == [(0, 1), (3, 6), (200, 201)] and runs(blocks[:0]) == []
+
+
+def test_impossible_settings_are_refused():
+    with pytest.raises(RequestError, match="fine is 0"):
+        Search(fine=0)
+    with pytest.raises(RequestError, match="share is 2"):
+        Search(share=2)
