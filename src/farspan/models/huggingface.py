@@ -85,7 +85,7 @@ def read_folder(
     shapes and files that cannot be read.
     """
     path = Path(path)
-    config = _read_config(path)
+    config = read_config(path)
     tokenizer = tokenizer_from_folder(path)
     tensors: dict[str, Tensor] = {}
     for file in _weight_files(path):
@@ -97,7 +97,8 @@ def read_folder(
     return config, tensors, tokenizer
 
 
-def _read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Path) -> ModelConfig:
+    """The config of a model folder; errors as in `read_folder`."""
     if not (folder / "config.json").is_file():
         raise RequestError(f"{folder} is not a model folder: it has no config.json")
     about = read_json(folder / "config.json")

@@ -165,7 +165,7 @@ class _NoRandomStart(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _hollow(config: ModelConfig, plan: Plan) -> Decoder:
+def hollow(config: ModelConfig, plan: Plan) -> Decoder:
     """A decoder without weights."""
     with torch.device("meta"), _NoRandomStart():
         return Decoder(config, plan).requires_grad_(False).eval()
@@ -173,7 +173,7 @@ def _hollow(config: ModelConfig, plan: Plan) -> Decoder:
 
 def _assemble(weights: _Weights, plan: Plan) -> Decoder:
     """A decoder around the tensors as they are, without a copy."""
-    decoder = _hollow(weights.config, plan)
+    decoder = hollow(weights.config, plan)
     _init_added(decoder, weights.tensors)
     decoder.load_state_dict(dict(weights.tensors), strict=False, assign=True)
     if weights.config.tied_embeddings:
@@ -198,7 +198,7 @@ def _init_added(decoder: Decoder, tensors: Mapping[str, Tensor]) -> None:
 
 def _fuse(config: ModelConfig, tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """The decoder's own matrices from tensors under Hugging Face names."""
-    decoder = _hollow(config, parse_plan("full", config.n_layers)).to(dtype).to_empty(device="cpu")
+    decoder = hollow(config, parse_plan("full", config.n_layers)).to(dtype).to_empty(device="cpu")
     if config.tied_embeddings:
         decoder.head.weight = decoder.embed.weight
     decoder.load_hugging_face(tensors)
