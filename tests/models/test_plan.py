@@ -82,7 +82,7 @@ def test_nonsense_gets_one_sentence(text):
 def test_layers_may_go_without_positions():
     plan = parse_plan("[window(4, position=none), full]*2, full(none)", 5)
     assert str(plan) == (
-        "window(4, position=none), full, window(4, position=none), full, full(none)"
+        "window(4, position=none), full, window(4, position=none), full, full(position=none)"
     )
     with pytest.raises(RequestError, match="position must be one of model, none"):
         parse_plan("full(position=some)", 1)

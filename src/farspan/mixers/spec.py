@@ -48,7 +48,7 @@ class MixerSpec(ABC):
         words = []
         for i, field in enumerate(fields(self)):
             value = getattr(self, field.name)
-            if i == 0 and (isinstance(value, int) or value != field.default):
+            if i == 0 and isinstance(value, int):
                 words.append(str(value))
             elif value != field.default:
                 words.append(f"{field.name}={value}")
