@@ -29,26 +29,25 @@ from farspan.units import parse_lengths, show_length
 
 METHODS = "default,linear,ntk,dynamic,yarn,proportional(0.75),self_extend,dual_chunk,log_length"
 NO_FACTOR = ("default", "proportional(0.75)", "dual_chunk", "log_length")
-CHUNK = 512
+CHUNK = 512  # tokens whose scores over the vocabulary are held at once
 
 
 @torch.inference_mode()
 def perplexity(decoder: Decoder, ids_t: torch.Tensor, scored: int) -> float:
-    """exp of the mean cross-entropy of the last `scored` tokens but the first of them."""
-    state, total = decoder.init_state(1), 0.0
-    first = len(ids_t) - scored
+    """exp of the mean cross-entropy of the last `scored` tokens but the first of them.
+
+    The text is read in one piece: on CPUs fused attention is fastest without a mask.
+    """
     ids_t = ids_t.to(decoder.device)
-    for start in range(0, len(ids_t), CHUNK):
-        ids = ids_t[start : start + CHUNK]
-        tokens = Tokens.plain(1, len(ids), start=start, first_asked=0, device=ids.device)
-        features, state = decoder(ids.unsqueeze(0), tokens, state)
-        assert features is not None
-        targets = ids_t[start + 1 : start + CHUNK + 1]
-        begin = max(first - start, 0)
-        if begin < len(targets):
-            logits = decoder.logits(features[0, begin : len(targets)]).float()
-            total += float(F.cross_entropy(logits, targets[begin:], reduction="sum"))
-    return math.exp(total / (scored - 1))
+    tokens = Tokens.plain(1, len(ids_t), first_asked=0, device=ids_t.device)
+    features, _ = decoder(ids_t.unsqueeze(0), tokens, decoder.init_state(1))
+    assert features is not None
+    total, targets = 0.0, ids_t[-scored + 1 :]
+    for start in range(0, len(targets), CHUNK):
+        stop = min(start + CHUNK, len(targets))
+        logits = decoder.logits(features[0, start - scored : stop - scored]).float()
+        total += float(F.cross_entropy(logits, targets[start:stop], reduction="sum"))
+    return math.exp(total / len(targets))
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from farspan.positions.temperature import LogLength
 
 D_MODEL, HEAD = 24, 8
 ROTARY = Rotary(HEAD, theta=100.0)
+HALF = {"partial_rotary_factor": 0.5}
 SHAPE = AttentionShape(D_MODEL, n_heads=4, n_kv_heads=2, head_dim=HEAD)
 
 
@@ -51,26 +52,20 @@ MIXERS = {
     "window-sinks": (lambda: WindowAttention(SHAPE, ROTARY, 5, sinks=2), naive_window),
     "window-sinks-unrotated": (lambda: WindowAttention(SHAPE, None, 4, sinks=1), naive_window),
     "full-self-extend": (lambda: FullAttention(SHAPE, by_pair(SelfExtend(3, 4))), naive_full),
-    "full-dual-chunk": (lambda: FullAttention(SHAPE, by_pair(DualChunk(8, 5))), naive_full),
-    "full-alibi": (lambda: FullAttention(SHAPE, by_pair(Alibi(2.0))), naive_full),
-    "full-partial": (
-        lambda: FullAttention(SHAPE, Rotary(HEAD, 100.0, {"partial_rotary_factor": 0.5})),
+    "full-dual-chunk": (
+        lambda: FullAttention(SHAPE, by_pair(DualChunk(8, 5)), LogLength(4)),
         naive_full,
     ),
-    "full-temperature": (lambda: FullAttention(SHAPE, None, LogLength(4)), naive_full),
-    "window-self-extend": (
-        lambda: WindowAttention(SHAPE, by_pair(SelfExtend(2, 3)), 7),
-        naive_window,
+    "full-alibi": (lambda: FullAttention(SHAPE, by_pair(Alibi(2.0))), naive_full),
+    "full-partial": (
+        lambda: FullAttention(SHAPE, Rotary(HEAD, 100.0, HALF), LogLength(4)),
+        naive_full,
     ),
-    "window-dual-chunk": (
-        lambda: WindowAttention(SHAPE, by_pair(DualChunk(6, 4)), 7),
+    "window-self-extend": (
+        lambda: WindowAttention(SHAPE, by_pair(SelfExtend(2, 3)), 7, temperature=LogLength(3)),
         naive_window,
     ),
     "window-alibi": (lambda: WindowAttention(SHAPE, by_pair(Alibi()), 5), naive_window),
-    "window-temperature": (
-        lambda: WindowAttention(SHAPE, ROTARY, 9, temperature=LogLength(3)),
-        naive_window,
-    ),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
     "infini-linear": (
         lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.LinearRule(SHAPE)),

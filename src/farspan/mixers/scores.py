@@ -70,8 +70,8 @@ def scored_attention(
 def _query_tile(queries: Turnable, keys: Turnable, rotary: Rotary, window: int | None) -> Tensor:
     """One tile of queries over all keys that they may see."""
     assert rotary.scores is not None
-    q = queries.x_bshd
-    total = torch.zeros_like(q), q.new_full(q.shape[:3], NOTHING, dtype=_precise(q.dtype))
+    q, precise = queries.x_bshd, _precise(queries.x_bshd.dtype)  # many tiles are added up
+    total = torch.zeros_like(q, dtype=precise), q.new_full(q.shape[:3], NOTHING, dtype=precise)
     training = torch.is_grad_enabled() and (q.requires_grad or keys.x_bshd.requires_grad)
     for first in range(0, keys.x_bshd.shape[1], KEY_TILE):
         tile = keys.slice(first, first + KEY_TILE)
@@ -84,7 +84,7 @@ def _query_tile(queries: Turnable, keys: Turnable, rotary: Rotary, window: int |
             inputs = (part, rotary, queries, tile, mask)
             one = checkpoint(_tile, *inputs, use_reentrant=False) if training else _tile(*inputs)
             total = combine(total, one)
-    return total[0]
+    return total[0].to(q.dtype)
 
 
 def _tile(

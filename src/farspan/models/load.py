@@ -366,7 +366,7 @@ def _load_other(
             f"{name} has no adapter that was trained to read long documents, so it reads with full"
             " attention: time grows with the square of the length, and beyond the"
             f" {config.context_length:,} tokens that it was trained for answers get poor; --plan"
-            " changes that"
+            " and --position change that"
         )
     fused = _fuse(config, tensors, dtype)
     weights = _Weights(config, fused, tokenizer, DialogueFormat.from_tokenizer(tokenizer))
