@@ -146,8 +146,13 @@ def test_bad_requests_say_what_is_allowed(text, said):
 def test_a_factor_goes_only_with_methods_that_stretch():
     with pytest.raises(RequestError, match="takes no factor"):
         parse_positions("dual_chunk", 2048, 4)
-    with pytest.raises(RequestError, match="1 or more"):
+    with pytest.raises(RequestError, match="from 1 on"):
         parse_positions("self_extend", 2048, 0.5)
+    with pytest.raises(RequestError, match="from 1 on"):
+        parse_positions("self_extend", 2048, float("inf"))
+    for text in ("yarn(2)", "self_extend(window=64)", "yarn(beta_fast=9, factor=8)"):
+        with pytest.raises(RequestError, match=r"chosen twice.* by --factor"):
+            parse_positions(text, 2048, 4)
 
 
 def test_unknown_and_incomplete_scalings_are_refused():
@@ -155,5 +160,9 @@ def test_unknown_and_incomplete_scalings_are_refused():
         rotary_method({"rope_type": "mrope"})
     with pytest.raises(RequestError, match="incomplete"):
         rotary_method({"rope_type": "longrope", "factor": 2.0})
+    with pytest.raises(RequestError, match="must be even"):
+        Rotary(8, scaling={"partial_rotary_factor": 0.4})
+    with pytest.raises(RequestError, match="4 rotated features"):
+        Rotary(2, scaling={"rope_type": "ntk", "factor": 2.0})
     with pytest.raises(RequestError, match="4 divisors"):
         Rotary(8, scaling=SCALINGS["longrope"])

@@ -85,8 +85,8 @@ class RotaryMethod(PositionMethod):
         self.need(math.isfinite(factor) and factor >= 1, "factor must be a number from 1 on")
 
     def need_trained(self, trained: int) -> None:
-        """The trained length is at least 1 token."""
-        self.need(trained >= 1, "trained must be the tokens that the checkpoint was trained at")
+        """The trained length is at least 2 tokens."""
+        self.need(trained >= 2, "trained must be the tokens that the checkpoint was trained at")
 
 
 class ScorePart(ABC):

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from farspan.errors import RequestError
 from farspan.positions.base import RotaryMethod, inverse_powers
 
 
@@ -53,5 +54,7 @@ class DynamicNtk(RotaryMethod):
 
 
 def _raised(theta: float, stretch: float, width: int) -> float:
-    """The base whose slowest pair turns `stretch` times slower."""
+    """The base whose slowest pair turns `stretch` times slower; a single pair has no slowest."""
+    if width <= 2:
+        raise RequestError(f"ntk scaling needs 4 rotated features a head or more, not {width}")
     return theta * stretch ** (width / (width - 2))

@@ -114,6 +114,11 @@ def _parse(part: str, text: str, trained: int, factor: float | None) -> Position
         if key not in known_fields:
             allowed = ", ".join(known_fields) or "nothing"
             raise RequestError(f"position {text!r}: {word!r} is unknown; {part} takes {allowed}")
+        if key in settings:
+            raise RequestError(
+                f"position {text!r}: {key} is chosen twice, in brackets and before"
+                + (" by --factor" if factor is not None else "")
+            )
         settings[key] = _value(method, key, value)
     if "trained" in known_fields:
         settings.setdefault("trained", trained)

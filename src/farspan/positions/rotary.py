@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from farspan.errors import RequestError
 from farspan.positions.base import ScoreMethod
 from farspan.positions.partial import Proportional
 from farspan.positions.registry import rotary_method
@@ -43,6 +44,11 @@ class Rotary:
         width = self.head_dim
         if not isinstance(method, Proportional):
             width = int(width * self.scaling.get("partial_rotary_factor", 1.0))
+        if width < 2 or width % 2:
+            raise RequestError(
+                f"rotary embedding turns pairs of features, so {width} of {self.head_dim} cannot be"
+                " turned; head size times partial_rotary_factor must be even"
+            )
         return method.frequencies(width, self.theta)
 
     def table(self, position_bt: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

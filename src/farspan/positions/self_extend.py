@@ -33,8 +33,8 @@ class SelfExtend(ScoreMethod):
     def from_factor(cls, factor: float, trained: int) -> dict[str, Any]:
         """A neighbourhood of a quarter of the trained length, and the group that it needs."""
         window = max(trained // 4, 1)
-        if not factor >= 1 or trained - window < 1:
-            raise RequestError(f"position self_extend: factor {factor:g} must be 1 or more")
+        if not (math.isfinite(factor) and factor >= 1) or trained - window < 1:
+            raise RequestError(f"position self_extend: factor {factor:g} must be from 1 on")
         return {
             "group": math.ceil((factor * trained - window) / (trained - window)),
             "window": window,
