@@ -47,7 +47,10 @@ def contents(session):
     for i, layer in session.snapshots.layers.items():
         store = layer.open(session.folder, session.state.length).load()
         found |= {f"{i}.k": store.k_bshd, f"{i}.v": store.v_bshd}
-    return {name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8) for name, x in found.items()}
+    return {
+        name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8)
+        for name, x in found.items()
+    }
 
 
 def answer(session):
