@@ -157,7 +157,7 @@ def _begin(base: Base, start: Path | None) -> Base:
     """The base with an adapter merged into a copy of its tensors."""
     if start is None:
         return base
-    tensors = dict(base.tensors)
+    tensors = {name: tensor.clone() for name, tensor in base.tensors.items()}
     load_adapter(start).merge_(tensors)
     return replace(base, tensors=tensors)
 
