@@ -1,0 +1,58 @@
+"""Files of the formats that suites read, small and invented."""
+
+import json
+from pathlib import Path
+
+from farspan.evaluation.suites import Files
+
+TOWNS = ("Aldham", "Brill", "Corfe", "Deal", "Ely", "Frome", "Goring", "Hythe")
+
+BABI_11 = """1 Mary went back to the bathroom.
+2 After that she went to the bedroom.
+3 Where is Mary? \tbedroom\t1 2
+4 Daniel moved to the office.
+5 Then he went to the garden.
+6 Where is Daniel? \tgarden\t4 5
+1 Sandra journeyed to the kitchen.
+2 Following that she moved to the bedroom.
+3 Where is Sandra? \tbedroom\t1 2
+"""
+
+
+def write_files(folder: Path) -> Files:
+    articles = [
+        {
+            "title": town,
+            "paragraphs": [
+                {
+                    "context": f"{town} is a market town. Its fair was held on day {i + 3}. " * 12,
+                    "qas": [
+                        {
+                            "id": town,
+                            "question": f"On which day was the fair of {town} held?",
+                            "answers": [{"text": f"day {i + 3}", "answer_start": 0}],
+                        }
+                    ],
+                }
+            ],
+        }
+        for i, town in enumerate(TOWNS)
+    ]
+    (folder / "squad.json").write_text(json.dumps({"version": "1.1", "data": articles}))
+    hotpot = [
+        {
+            "question": f"In which county is the town where the painter of {town} was born?",
+            "answer": f"{town}shire",
+            "supporting_facts": [[town, 0], [f"Painter {i}", 0]],
+            "context": [
+                [town, [f"{town} lies in {town}shire. ", "It is old. " * 60]],
+                [f"Painter {i}", [f"The painter was born in {town}."]],
+                [f"Other {i}", ["Nothing to see here."]],
+            ],
+        }
+        for i, town in enumerate(TOWNS)
+    ]
+    (folder / "hotpot.json").write_text(json.dumps(hotpot))
+    (folder / "babi").mkdir()
+    (folder / "babi" / "qa11_basic-coreference_test.txt").write_text(BABI_11)
+    return Files(folder / "squad.json", folder / "hotpot.json", folder / "babi", None)
