@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,8 +20,10 @@ from farspan.evaluation.models.catalog import Options, Say, check_name, load
 from farspan.evaluation.producer import Producer, Source
 from farspan.evaluation.results import ResultsWriter
 from farspan.evaluation.runner import Grid, Progress, Runner
+from farspan.evaluation.samples import Task
 from farspan.evaluation.speed import hardware
 from farspan.evaluation.suites import Files, find_tasks
+from farspan.evaluation.suites.code import default_root, source_files
 
 DEFINITIONS = 1
 """Counts up when a suite's samples change, so that old and new results are never mixed."""
@@ -85,7 +87,7 @@ class Campaign:
             "seed": self.seed,
             "haystack": self.haystack,
             "haystack_sha256": haystack.digest,
-            "files": _digests(self.files),
+            "files": _digests(self.files, grid.tasks),
             "overhead": model.overhead,
             "definitions": DEFINITIONS,
         }
@@ -136,21 +138,25 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _digests(files: Files) -> dict[str, str]:
-    """A hash of every file that samples are made from."""
+def _digests(files: Files, tasks: Sequence[Task]) -> dict[str, str]:
+    """A hash of every file that samples are made from, Python's own library among them."""
+    paths = {one.name: getattr(files, one.name) for one in fields(files)}
+    if any(task.suite in ("repoqa", "codeqa") for task in tasks):
+        paths["code"] = files.code or default_root()
     found = {}
-    for one in fields(files):
-        path = getattr(files, one.name)
+    for name, path in paths.items():
         if path is not None:
-            found[one.name] = _digest(path)
+            found[name] = _digest(path, source_files(path) if name == "code" else None)
     return found
 
 
-def _digest(path: Path) -> str:
-    """Of a file's content, or of all names and contents in a folder."""
-    paths = sorted(x for x in path.rglob("*") if x.is_file()) if path.is_dir() else [path]
+def _digest(path: Path, within: Sequence[Path] | None) -> str:
+    """Of a file's content, or of names and contents in a folder, all or those given."""
+    if within is None:
+        inside = sorted(x for x in path.rglob("*") if x.is_file())
+        within = inside if path.is_dir() else [path]
     digest = hashlib.sha256()
-    for one in paths:
+    for one in within:
         digest.update(str(one.relative_to(path)).encode())
         digest.update(one.read_bytes())
     return digest.hexdigest()

@@ -19,6 +19,34 @@ BABI_11 = """1 Mary went back to the bathroom.
 """
 
 
+SOURCE = '''"""Module {i}."""
+
+
+def first_{i}(left, right, *, scale=1):
+    """Add two numbers of shop {i} and multiply the sum by a scale that is one at first."""
+    total = left + right
+    total *= scale
+    return total
+
+
+def second_{i}(text):
+    """Turn a text around, as the shop window number {i} shows it from within the room."""
+    found = text[::-1]
+    found = found.strip()
+    return found
+'''
+
+
+def write_tree(root: Path, count: int) -> Path:
+    """A source tree of so many files, and one of tests."""
+    (root / "inner" / "tests").mkdir(parents=True)
+    for i in range(count):
+        folder = root / "inner" if i % 2 else root
+        (folder / f"module_{i}.py").write_text(SOURCE.format(i=i))
+    (root / "inner" / "tests" / "test_it.py").write_text(SOURCE.format(i=999))
+    return root
+
+
 def write_files(folder: Path) -> Files:
     articles = [
         {
@@ -55,4 +83,5 @@ def write_files(folder: Path) -> Files:
     (folder / "hotpot.json").write_text(json.dumps(hotpot))
     (folder / "babi").mkdir()
     (folder / "babi" / "qa11_basic-coreference_test.txt").write_text(BABI_11)
-    return Files(folder / "squad.json", folder / "hotpot.json", folder / "babi", None)
+    code = write_tree(folder / "tree", 80)
+    return Files(folder / "squad.json", folder / "hotpot.json", folder / "babi", code)

@@ -37,6 +37,13 @@ SUITES = {
     "ruler": ("ruler_needles", "ruler_tracking", "ruler_words", "ruler_questions"),
     "babilong": ("babilong",),
     "babiphrase": ("babiphrase",),
+    "nolima": ("nolima",),
+    "conversation": ("conversation",),
+    "mrcr": ("mrcr",),
+    "graphwalks": ("graphwalks",),
+    "repoqa": ("code",),
+    "codeqa": ("code",),
+    "perplexity": ("perplexity",),
 }
 """The modules of each suite; a module's `tasks` gives its tasks, in order."""
 
@@ -65,7 +72,8 @@ def suite_tasks(suite: str, files: Files) -> list[Task]:
     found: list[Task] = []
     for name in SUITES[suite]:
         module = importlib.import_module(f"farspan.evaluation.suites.{name}")
-        found += module.tasks(files) if name in _FROM_FILES else module.tasks()
+        made = module.tasks(files) if name in _FROM_FILES else module.tasks()
+        found += [task for task in made if task.suite == suite]
     return found
 
 
