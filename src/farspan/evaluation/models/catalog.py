@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urldefrag
 
 from farspan.errors import RequestError
 from farspan.evaluation.models.base import Model
+from farspan.models.tokenizer import Tokenizer
 
 PLAYERS = ("oracle", "silent")
 BASELINES = ("full", "yarn", "window", "bm25", "embedding")
@@ -39,13 +41,16 @@ Say = Callable[[str], None]
 
 def check_name(name: str) -> None:
     """Raises `RequestError` for a name that no kind of model can have."""
+    if _is_endpoint(name):
+        if not urldefrag(name).fragment:
+            raise RequestError(f"endpoint {name!r} names no model; write http://HOST/v1#MODEL")
+        return
     base, plus, kind = name.rpartition("+")
-    if plus and not name.startswith(("http://", "https://")) and kind not in BASELINES:
-        raise RequestError(
-            f"unknown baseline {kind!r} in {name!r}; there are {', '.join(BASELINES)}"
-        )
     if not name or (plus and (not base or base in PLAYERS)):
         raise RequestError(f"model {name!r} is not a model; give {FORMS}")
+    if plus and kind not in BASELINES:
+        known = ", ".join(BASELINES)
+        raise RequestError(f"unknown baseline {kind!r} in {name!r}; there are {known}")
 
 
 def load(name: str, options: Options, say: Say) -> Model:
@@ -53,16 +58,34 @@ def load(name: str, options: Options, say: Say) -> Model:
     check_name(name)
     if name in PLAYERS:
         return _player(name, say)
-    return _farspan(name, options, say)
+    if _is_endpoint(name):
+        from farspan.evaluation.models.endpoint import EndpointModel
+
+        tokenizer = _default_tokenizer(say)
+        return EndpointModel(name, tokenizer, attempts=options.attempts, timeout=options.timeout)
+    if name.startswith("hf:"):
+        from farspan.evaluation.models.huggingface import HuggingFaceModel
+
+        return HuggingFaceModel(name, device=options.device, dtype=options.dtype)
+    base, plus, kind = name.rpartition("+")
+    return _baseline(name, base, kind, options, say) if plus else _farspan(name, options, say)
+
+
+def _is_endpoint(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+def _default_tokenizer(say: Say) -> Tokenizer:
+    from farspan.models.default import default_model_path
+    from farspan.models.gguf import read_gguf
+
+    return read_gguf(default_model_path(say))[2]
 
 
 def _player(name: str, say: Say) -> Model:
     from farspan.evaluation.models.builtin import Oracle, Silent
-    from farspan.models.default import default_model_path
-    from farspan.models.gguf import read_gguf
 
-    tokenizer = read_gguf(default_model_path(say))[2]
-    return Oracle(tokenizer) if name == "oracle" else Silent(tokenizer)
+    return (Oracle if name == "oracle" else Silent)(_default_tokenizer(say))
 
 
 def _farspan(name: str, options: Options, say: Say) -> Model:
@@ -73,3 +96,18 @@ def _farspan(name: str, options: Options, say: Say) -> Model:
         name, plan=options.plan, device=options.device, dtype=options.dtype, say=say
     )
     return FarspanModel(name, loaded)
+
+
+def _baseline(name: str, base: str, kind: str, options: Options, say: Say) -> Model:
+    """The base model as it is, or with retrieval before it."""
+    from farspan.evaluation.models.baselines import load_baseline
+    from farspan.evaluation.models.retrieval import Embedding, RetrievalModel, bm25
+    from farspan.models.load import find_device
+
+    place = {"device": options.device, "dtype": options.dtype}
+    if kind in ("full", "yarn", "window"):
+        return load_baseline(name, base, kind, say=say, **place)  # type: ignore[arg-type]
+    device = str(find_device(options.device))
+    rank = bm25 if kind == "bm25" else Embedding(device)
+    reader = load_baseline(name, base, "full", say=say, **place)  # type: ignore[arg-type]
+    return RetrievalModel(name, reader, rank, kind, options.passages)

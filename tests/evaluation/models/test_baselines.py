@@ -1,0 +1,87 @@
+"""Baselines on the same weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from farspan.evaluation.encoder import Encoder
+from farspan.evaluation.models import baselines
+from farspan.evaluation.models.baselines import YarnModel, load_baseline, with_plan, with_yarn
+from farspan.evaluation.models.farspan import FarspanModel
+from farspan.evaluation.models.frame import Frame
+from farspan.evaluation.samples import Question, Sample
+from farspan.positions.rotary import Rotary
+
+from ...tiny import STORY, make_model
+
+NATIVE = 128  # of the tiny model
+
+
+@pytest.fixture(scope="module")
+def full():
+    return make_model("full", dtype=torch.float32)
+
+
+def sample(model, length):
+    encode = Encoder(model.tokenizer)
+    ids = np.resize(encode.ids(STORY), length)
+    head = encode("Read.\n")
+    return Sample(head, type(head)("", ids), (Question("Who?", ("x",), "x"),))
+
+
+def test_yarn_is_the_checkpoints_own_scaling(full):
+    scaled = with_yarn(full, 4)
+    scaling = {
+        "rope_type": "yarn",
+        "factor": 4.0,
+        "original_max_position_embeddings": NATIVE,
+    }
+    expected = Rotary(full.decoder.config.head_dim, full.decoder.config.rope_theta, scaling)
+    for rotary in (scaled.decoder.rotary, scaled.decoder.layer(0).mixer.rotary):
+        torch.testing.assert_close(rotary.frequencies()[0], expected.frequencies()[0])
+        assert rotary.frequencies()[1] == expected.frequencies()[1]
+    assert with_yarn(full, 1) is full
+    shared = scaled.decoder.embed.weight.data_ptr()
+    assert shared == full.decoder.embed.weight.data_ptr() == scaled.decoder.head.weight.data_ptr()
+
+
+@pytest.mark.parametrize(("length", "factor"), [(60, 1), (150, 2), (400, 4)])
+def test_the_factor_follows_the_length(full, length, factor):
+    model = YarnModel("yarn", full, Frame.of_message(full.tokenizer))
+    replies = model.answer([sample(full, length)], 3)
+    assert model.factor == factor
+    plain = FarspanModel("x", with_yarn(full, factor), Frame.of_message(full.tokenizer))
+    assert replies[0][0].text == plain.answer([sample(full, length)], 3)[0][0].text
+    assert len(model.losses(sample(full, length), [10, 20], 8)) == 2
+
+
+def test_a_plan_changes_what_is_seen_and_nothing_else(full):
+    wide = with_plan(full, "window(500)*5")
+    narrow = with_plan(full, "window(8, sinks=4)*5")
+    texts = []
+    for model in (full, wide, narrow):
+        player = FarspanModel("x", model, Frame.of_message(model.tokenizer))
+        texts.append(player.losses(sample(model, 200), [100], 32)[0])
+    assert texts[0] == pytest.approx(texts[1], abs=1e-4)
+    assert abs(texts[0] - texts[2]) > 1e-4
+
+
+def test_limits_and_plans_of_each_kind(monkeypatch, full):
+    asked = []
+
+    def fake(name, **options):
+        asked.append(options)
+        return full
+
+    monkeypatch.setattr(baselines, "load_model", fake)
+    options = {"device": "cpu", "dtype": None, "say": lambda _: None}
+    one = load_baseline("m+full", "m", "full", **options)
+    assert one.why_not(NATIVE) == "" and "128 tokens" in one.why_not(NATIVE + 1)
+    yarn = load_baseline("m+yarn", "m", "yarn", **options)
+    assert yarn.why_not(16 * NATIVE) == "" and yarn.why_not(17 * NATIVE)
+    window = load_baseline("m+window", "m", "window", **options)
+    assert window.why_not(10**7) == "" and window.about["plan"] == "window(32, sinks=4)*5"
+    assert all(x["adapter"] is False and x["plan"] == "full" for x in asked)
+    assert len({one.identity, yarn.identity, window.identity}) == 3
+    reply = window.answer([sample(full, 300)], 4)[0][0]
+    assert reply.new_tokens <= 4
