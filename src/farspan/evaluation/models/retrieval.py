@@ -61,7 +61,8 @@ class RetrievalModel(Model):
         return replies
 
     def _cut(self, body: Passage) -> list[Passage]:
-        parts = [body.ids[i : i + PASSAGE_TOKENS] for i in range(0, len(body.ids), PASSAGE_TOKENS)]
+        starts = range(0, max(len(body.ids) - OVERLAP, 1), PASSAGE_TOKENS - OVERLAP)
+        parts = [body.ids[start : start + PASSAGE_TOKENS] for start in starts]
         return [Passage(self.tokenizer.decode(ids.tolist()), ids) for ids in parts]
 
     def _best(self, passages: Sequence[Passage], question: Question) -> Passage:
