@@ -53,6 +53,8 @@ class Campaign:
         """Raises `RequestError` for what can be seen to be wrong before anything is loaded."""
         if self.samples < 1:
             raise RequestError(f"samples is {self.samples}, must be 1 or more")
+        if self.output.exists() and not self.output.is_dir():
+            raise RequestError(f"--output {self.output} is not a folder; give one")
         self.files.check()
         find_tasks(self.suites, self.files)
         for name in self.models:

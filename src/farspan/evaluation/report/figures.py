@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +15,67 @@ from farspan.units import show_length
 COLOURS = ("#1f6feb", "#d1495b", "#2a9d6f", "#e0a030", "#7b52ab", "#3f3f46", "#8c6d46", "#00a0b0")
 """Of the models, in order; they tell apart in print and for the colour-blind."""
 
-HEAT = "RdYlGn"
+HEAT = "RdYlBu"
 DPI = 130
+PANELS = 3
+"""Heat maps in a row."""
+
+PERPLEXITY, COST = "perplexity", "cost"
 
 
-def draw_all(summary: Summary, folder: Path) -> list[tuple[str, Path]]:
-    """Draws every figure that the results allow; a title with each PNG file."""
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure: the suite that it belongs to (or `perplexity`, `cost`), title and file."""
+
+    suite: str
+    title: str
+    path: Path
+
+
+def draw_all(summary: Summary, folder: Path) -> list[Figure]:
+    """Draws every figure that the results allow, as PNG files in a folder."""
     import matplotlib
 
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
-    for name, title, figure in _figures(summary):
+    for suite, name, title, figure in _figures(summary):
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor="white")
         figure.clear()
-        drawn.append((title, path))
+        drawn.append(Figure(suite, title, path))
     return drawn
 
 
-def _figures(summary: Summary) -> Iterator[tuple[str, str, Any]]:
-    for task in dict.fromkeys(x.task for x in summary.cells):
-        if any("depth" in r for m in summary.models for r in summary.records(m, [task])):
-            name = task.replace("/", "-")
-            yield f"depth-{name}", f"{task}: by length and depth", _depth_maps(summary, task)
+def _figures(summary: Summary) -> Iterator[tuple[str, str, str, Any]]:
     for suite in summary.suites:
-        yield f"length-{suite}", f"{suite}: by length", _by_length(summary, suite)
-        if len(summary.tasks(suite)) > 1:
-            yield f"tasks-{suite}", f"{suite}: by task and length", _task_maps(summary, suite)
+        tasks = summary.measured(suite)
+        for task in tasks:
+            if any("depth" in r for m in summary.models for r in summary.records(m, [task])):
+                name, title = f"depth-{task.replace('/', '-')}", f"{task} by length and depth"
+                yield suite, name, title, _depth_maps(summary, task)
+        if tasks:
+            yield suite, f"length-{suite}", f"{suite} by length", _by_length(summary, suite)
+        if len(tasks) > 1:
+            title = f"{suite} by task and length"
+            yield suite, f"tasks-{suite}", title, _task_maps(summary, suite, tasks)
     if any(is_loss(cell.task) and cell.status == "done" for cell in summary.cells):
-        yield "perplexity", "Perplexity by position", _perplexity(summary)
+        yield PERPLEXITY, PERPLEXITY, "Perplexity by position", _perplexity(summary)
     if any(cell.read_seconds for cell in summary.cells):
-        yield "cost", "Cost by length", _cost(summary)
+        yield COST, COST, "Cost by length", _cost(summary)
 
 
-def _new(width: float, height: float, columns: int = 1) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure
+def _new(width: float, height: float, panels: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
+    """A figure with so many panels in rows of so many columns; the sizes are of one panel."""
+    from matplotlib.figure import Figure as Canvas
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
-    return figure, list(axes)
+    columns = min(panels, columns)
+    rows = -(-panels // columns)
+    figure = Canvas(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in axes[panels:]:
+        axis.set_visible(False)
+    return figure, list(axes[:panels])
 
 
 def _depth_maps(summary: Summary, task: str) -> Any:
@@ -62,8 +84,9 @@ def _depth_maps(summary: Summary, task: str) -> Any:
     models = [m for m in summary.models if summary.records(m, [task])]
     most = max(len(summary.records(m, [task])) for m in models) / len(lengths)
     bins = 10 if most >= 20 else 5
-    figure, axes = _new(1.6 + (1.2 + 0.62 * len(lengths)) * len(models), 3.6, len(models))
-    for axis, model in zip(axes, models, strict=True):
+    figure, axes = _new(1.5 + 0.6 * len(lengths), 3.3, len(models), PANELS)
+    edges = [f"{100 * i // bins}–{100 * (i + 1) // bins}" for i in range(bins)]
+    for number, (axis, model) in enumerate(zip(axes, models, strict=True)):
         total, right = np.zeros((bins, len(lengths))), np.zeros((bins, len(lengths)))
         for record in summary.records(model, [task]):
             row = min(bins - 1, int(record["depth"] * bins))
@@ -71,46 +94,43 @@ def _depth_maps(summary: Summary, task: str) -> Any:
             total[row, column] += 1
             right[row, column] += record["score"]
         share = np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
-        image = _heat(axis, share, [show_length(n) for n in lengths])
-        edges = [f"{100 * i // bins}–{100 * (i + 1) // bins}" for i in range(bins)]
-        axis.set_yticks(range(bins), edges)
-        axis.set_title(model, fontsize=9)
-        axis.set_xlabel("length, tokens")
-    axes[0].set_ylabel("depth of the needle, %")
-    figure.colorbar(image, ax=axes, label="right, %", shrink=0.9)
+        image = _heat(axis, share, model, lengths, edges if number % PANELS == 0 else [])
+        if number % PANELS == 0:
+            axis.set_ylabel("depth, %")
+    figure.colorbar(image, ax=axes, label="score, %", shrink=0.8)
     return figure
 
 
-def _heat(axis: Any, share: np.ndarray, columns: Sequence[str]) -> Any:
-    """A matrix of shares with its percentages written in."""
+def _heat(
+    axis: Any, share: np.ndarray, title: str, lengths: Sequence[int], rows: Sequence[str]
+) -> Any:
+    """A matrix of shares with its percentages written in; rows without names where none come."""
     axis.set_facecolor("#e4e4e7")
     image = axis.imshow(100 * share, cmap=HEAT, vmin=0, vmax=100, aspect="auto")
-    axis.set_xticks(range(len(columns)), columns)
+    axis.set_xticks(range(len(lengths)), [show_length(n) for n in lengths])
+    axis.set_yticks(range(len(rows)), rows)
     for (row, column), value in np.ndenumerate(share):
         text = "–" if np.isnan(value) else f"{100 * value:.0f}"
-        axis.text(column, row, text, ha="center", va="center", fontsize=7, color="#18181b")
+        colour = "#18181b" if np.isnan(value) or 0.15 < value < 0.85 else "white"
+        axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
     axis.tick_params(length=0, labelsize=8)
+    axis.set_title(title, fontsize=9)
     for spine in axis.spines.values():
         spine.set_visible(False)
     return image
 
 
-def _task_maps(summary: Summary, suite: str) -> Any:
+def _task_maps(summary: Summary, suite: str, tasks: Sequence[str]) -> Any:
     """Task × length, a panel a model."""
-    tasks = summary.tasks(suite)
-    width = 2.6 + (0.7 + 0.62 * len(summary.lengths)) * len(summary.models)
-    figure, axes = _new(width, 1.2 + 0.3 * len(tasks), len(summary.models))
-    for axis, model in zip(axes, summary.models, strict=True):
+    width = 1.5 + 0.6 * len(summary.lengths)
+    figure, axes = _new(width, 1 + 0.26 * len(tasks), len(summary.models), PANELS)
+    names = [task.split("/")[1] for task in tasks]
+    for number, (axis, model) in enumerate(zip(axes, summary.models, strict=True)):
         share = np.array(
             [[_mean(summary.cell(model, task, n)) for n in summary.lengths] for task in tasks]
         )
-        image = _heat(axis, share, [show_length(n) for n in summary.lengths])
-        axis.set_yticks(range(len(tasks)), [task.split("/")[1] for task in tasks])
-        axis.set_title(model, fontsize=9)
-        axis.set_xlabel("length, tokens")
-    for axis in axes[1:]:
-        axis.set_yticklabels([])
-    figure.colorbar(image, ax=axes, label="score, %", shrink=0.9)
+        image = _heat(axis, share, model, summary.lengths, names if number % PANELS == 0 else [])
+    figure.colorbar(image, ax=axes, label="score, %", shrink=0.8)
     return figure
 
 
@@ -120,7 +140,7 @@ def _mean(cell: Cell | None) -> float:
 
 def _by_length(summary: Summary, suite: str) -> Any:
     """Score by length with 95 % bands, a line a model."""
-    figure, (axis,) = _new(6.4, 3.6)
+    figure, (axis,) = _new(7.6, 3.4)
 
     def draw(model: str, colour: str) -> bool:
         cells = [summary.suite_cell(model, suite, n) for n in summary.lengths]
@@ -147,12 +167,12 @@ def _lines(summary: Summary, axis: Any, draw: Callable[[str, str], bool]) -> Non
     axis.set_xlabel("length, tokens")
     axis.grid(color="#e4e4e7", linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
 def _perplexity(summary: Summary) -> Any:
     """exp of the mean loss at each place of the longest text that a model has read."""
-    figure, (axis,) = _new(6.4, 3.6)
+    figure, (axis,) = _new(7.6, 3.4)
     places: set[int] = set()
 
     def draw(model: str, colour: str) -> bool:
@@ -180,7 +200,7 @@ def _perplexity(summary: Summary) -> Any:
 
 def _cost(summary: Summary) -> Any:
     """Seconds to read one document, and peak memory, against its length."""
-    figure, (time_axis, memory_axis) = _new(9.6, 3.4, 2)
+    figure, (time_axis, memory_axis) = _new(5.2, 3.2, 2, 2)
 
     def rows(model: str) -> list[tuple[int, float, int]]:
         found = []
@@ -212,6 +232,7 @@ def _cost(summary: Summary) -> Any:
 
     _lines(summary, time_axis, draw_time)
     _lines(summary, memory_axis, draw_memory)
+    time_axis.get_legend().remove()
     time_axis.set_yscale("log")
     time_axis.set_ylabel("seconds to read a document")
     memory_axis.set_ylabel("peak memory, GiB")

@@ -6,8 +6,8 @@ import base64
 import html
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from farspan.evaluation.report.figures import Figure
 from farspan.evaluation.report.summary import Cell, Summary
 from farspan.evaluation.report.tables import left_out, show_cell
 from farspan.units import show_length
@@ -31,12 +31,15 @@ pre { background: #f4f4f5; padding: .7rem; font-size: .8rem; overflow-x: auto; }
 """
 
 
-def page(summary: Summary, figures: Sequence[tuple[str, Path]]) -> str:
+def page(summary: Summary, figures: Sequence[Figure]) -> str:
     """The whole page; figures go in as data."""
-    body = [*_head(summary), *_figures(figures)]
+    body = [*_head(summary)]
     for suite in summary.suites:
-        body += [f"<h2>{_text(suite)}</h2>", *_suite(summary, suite)]
-    body += ["<h2>Cost</h2>", *_cost(summary), *_left_out(summary), *_runs(summary)]
+        if summary.measured(suite):
+            body += [f"<h2>{_text(suite)}</h2>", *_figures(figures, suite), *_suite(summary, suite)]
+    body += _figures(figures, "perplexity", "<h2>perplexity</h2>")
+    body += ["<h2>Cost</h2>", *_figures(figures, "cost"), *_cost(summary)]
+    body += [*_left_out(summary), *_runs(summary)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -56,17 +59,19 @@ def _head(summary: Summary) -> Iterator[str]:
     )
 
 
-def _figures(figures: Sequence[tuple[str, Path]]) -> Iterator[str]:
-    for title, path in figures:
-        data = base64.b64encode(path.read_bytes()).decode()
-        yield (
-            f'<figure><img alt="{_text(title)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{_text(title)}</figcaption></figure>"
-        )
+def _figures(figures: Sequence[Figure], suite: str, heading: str = "") -> Iterator[str]:
+    for figure in figures:
+        if figure.suite == suite:
+            data = base64.b64encode(figure.path.read_bytes()).decode()
+            title = _text(figure.title)
+            yield (
+                f'{heading}<figure><img alt="{title}" src="data:image/png;base64,{data}">'
+                f"<figcaption>{title}</figcaption></figure>"
+            )
 
 
 def _suite(summary: Summary, suite: str) -> Iterator[str]:
-    tasks = summary.tasks(suite)
+    tasks = summary.measured(suite)
     columns = "".join(f"<th>{show_length(n)}</th>" for n in summary.lengths)
     yield '<div class="wide"><table><tr><th>model</th><th class="name">task</th>'
     yield f"{columns}<th>effective length</th></tr>"
@@ -94,13 +99,23 @@ def _row(model: str, task: str, cells: Sequence[Cell | None], last: str, kind: s
 
 
 def _cell(cell: Cell | None) -> str:
-    """A score on a ground from red over yellow to green."""
+    """A score on the ground of the heat maps, paler."""
     if cell is None or cell.status != "done":
         reason = _text(cell.reason) if cell else ""
         return f'<td class="none" title="{reason}">{show_cell(cell)}</td>'
     mean, _, rest = show_cell(cell).partition(" ")
-    hue = round(120 * cell.mean)
-    return f'<td style="background:hsl({hue} 65% 88%)">{mean} <small>{rest}</small></td>'
+    ground = f"rgb({' '.join(str(x) for x in _ground(cell.mean))})"
+    return f'<td style="background:{ground}">{mean} <small>{rest}</small></td>'
+
+
+_RED, _YELLOW, _BLUE = (244, 178, 160), (255, 250, 205), (168, 200, 232)
+
+
+def _ground(mean: float) -> list[int]:
+    """From red over yellow to blue."""
+    low, high = (_RED, _YELLOW) if mean < 0.5 else (_YELLOW, _BLUE)
+    share = 2 * mean % 1 if mean < 1 else 1.0
+    return [round(a + share * (b - a)) for a, b in zip(low, high, strict=True)]
 
 
 def _cost(summary: Summary) -> Iterator[str]:

@@ -59,8 +59,10 @@ class Summary:
     @classmethod
     def of(cls, results: Sequence[Results]) -> Summary:
         """The cells of all results."""
-        cells = [cell for one in results for cell in _cells(one)]
-        return cls(tuple(results), tuple(cells))
+        # A model comes before the baselines on its weights.
+        ordered = sorted(results, key=lambda one: (one.model.split("+")[0], one.model))
+        cells = [cell for one in ordered for cell in _cells(one)]
+        return cls(tuple(ordered), tuple(cells))
 
     @property
     def models(self) -> list[str]:
@@ -80,6 +82,11 @@ class Summary:
     def tasks(self, suite: str) -> list[str]:
         """Tasks of a suite, in the order of their first cells."""
         return list(dict.fromkeys(x.task for x in self.cells if x.suite == suite))
+
+    def measured(self, suite: str) -> list[str]:
+        """Tasks of a suite that some model has answered."""
+        done = {x.task for x in self.cells if x.status == "done"}
+        return [task for task in self.tasks(suite) if task in done]
 
     def cell(self, model: str, task: str, length: int) -> Cell | None:
         """One cell, if there is one."""

@@ -43,7 +43,7 @@ def _runs(summary: Summary) -> list[str]:
 
 def _suite(summary: Summary, suite: str) -> list[str]:
     """Percent right with 95 % intervals; RULER's effective length behind the mean."""
-    tasks = summary.tasks(suite)
+    tasks = summary.measured(suite)
     columns = [show_length(length) for length in summary.lengths]
     lines = [
         f"| model | task | {' | '.join(columns)} | effective length |",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from farspan.errors import RequestError
+from farspan.evaluation.report.figures import Figure, draw_all
 from farspan.evaluation.report.page import page
 from farspan.evaluation.report.summary import Summary
 from farspan.evaluation.report.tables import markdown
@@ -26,12 +27,10 @@ def write_report(folder: Path, say: Callable[[str], None]) -> Summary:
         raise RequestError(f"{folder} holds no results of farspan eval")
     summary = Summary.of(results)
     write_whole(folder / TABLES, markdown(summary).encode())
-    figures = []
+    figures: list[Figure] = []
     if importlib.util.find_spec("matplotlib") is None:
         say("the report has no figures: pip install 'farspan[eval]' brings matplotlib")
     else:
-        from farspan.evaluation.report.figures import draw_all
-
         figures = draw_all(summary, folder / FIGURES)
     write_whole(folder / PAGE, page(summary, figures).encode())
     return summary
