@@ -150,10 +150,13 @@ class Runner:
 
 
 def _lost(model: Model, sample: Sample) -> list[Reply]:
-    """The losses at the places that the sample's questions name, as replies."""
+    """The losses that the sample's questions ask for, as replies."""
     began = time.perf_counter()
-    places = [int(question.about["place"]) for question in sample.questions]
-    losses = model.losses(sample, places, int(sample.questions[0].about["span"]))
+    if sample.questions[0].about.get("measure") == "longppl":
+        losses = [model.long_loss(sample)]
+    else:
+        places = [int(question.about["place"]) for question in sample.questions]
+        losses = model.losses(sample, places, int(sample.questions[0].about["span"]))
     seconds = time.perf_counter() - began
     return [Reply(repr(loss), read_seconds=seconds) for loss in losses]
 

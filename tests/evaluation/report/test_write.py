@@ -28,7 +28,8 @@ def test_markdown_has_scores_intervals_costs_and_what_is_missing(folder):
     assert "| good+full | single | 0 (0–49), n=4 | skipped | none |" in text
     assert "| good | 8k | 14 | 129 s | 1,000 | 1.00 GiB |" in text
     assert "- good+full at 32k (niah/single, ruler/vt): skipped, beyond 8k" in text
-    assert "needs a file with --squad" in text and "perplexity | " not in text
+    assert "needs a file with --squad" in text and "qa_1 |" not in text
+    assert "| good | haystack | 15.64, n=2 | 15.64, n=2 |" in text  # exp(2.75)
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_shows(folder):
@@ -36,7 +37,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(folder):
     assert page.count("data:image/png;base64,") == len(list((folder / "figures").glob("*.png")))
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "a &lt;processor&gt;" in page and "a <processor>" not in page
-    assert page.count("<table>") == page.count("</table>") == 3
+    assert page.count("<table>") == page.count("</table>") == 4
 
 
 def test_figures_are_those_that_the_results_allow(folder):

@@ -66,6 +66,10 @@ class Model(ABC):
         """
         raise CellFailedError(f"{self.name} does not tell probabilities of given tokens")
 
+    def long_loss(self, sample: Sample) -> float:
+        """ln LongPPL of the body. Raises `CellFailedError` where it cannot be computed."""
+        raise CellFailedError(f"{self.name} does not tell probabilities of given tokens")
+
     def peak_bytes(self) -> int:
         """The most memory held so far, on the device that holds the model; 0 if unknown."""
         return 0

@@ -72,6 +72,11 @@ class YarnModel(FarspanModel):
         self.stretch(self._length(sample, 0))
         return super().losses(sample, places, span)
 
+    def long_loss(self, sample: Sample) -> float:
+        """See `Model`."""
+        self.stretch(sample.n_tokens)
+        return super().long_loss(sample)
+
     def _length(self, sample: Sample, max_tokens: int) -> int:
         asked = [len(self.frame.prompt(x, self.tokenizer)) for x in sample.questions]
         return sample.n_tokens + self.overhead + max(asked) + max_tokens

@@ -33,6 +33,10 @@ class Oracle(_Player):
         """Certainty: no loss."""
         return [0.0] * len(places)
 
+    def long_loss(self, sample: Sample) -> float:
+        """Certainty again."""
+        return 0.0
+
 
 class Silent(_Player):
     """Says nothing: 0 in every suite, or the suite gives points away."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from farspan.engine.reading import default_chunk
 from farspan.evaluation.models.base import Model, Reply
 from farspan.evaluation.models.frame import Frame
+from farspan.evaluation.models.longppl import long_loss
 from farspan.evaluation.samples import Sample
 from farspan.mixers.base import Tokens
 from farspan.models.decoder import Decoder, DecoderState
@@ -70,15 +72,18 @@ class FarspanModel(Model):
         return max(1, min(MAX_BATCH, CUDA_BATCH_TOKENS // length))
 
     def answer(self, samples: Sequence[Sample], max_tokens: int) -> list[list[Reply]]:
-        """Documents of equal length are read and answered side by side, others one by one."""
+        """Documents of equal length are read and answered side by side."""
         documents = [self.frame.document(sample, self.tokenizer) for sample in samples]
-        counts = {(len(ids), len(x.questions)) for ids, x in zip(documents, samples, strict=True)}
-        if len(counts) == 1:
-            return self._answer_rows(samples, documents, max_tokens)
-        return [
-            self._answer_rows([sample], [ids], max_tokens)[0]
-            for sample, ids in zip(samples, documents, strict=True)
-        ]
+        alike: dict[tuple[int, int], list[int]] = {}
+        for number, (sample, ids) in enumerate(zip(samples, documents, strict=True)):
+            alike.setdefault((len(ids), len(sample.questions)), []).append(number)
+        found: dict[int, list[Reply]] = {}
+        for numbers in alike.values():
+            rows = self._answer_rows(
+                [samples[i] for i in numbers], [documents[i] for i in numbers], max_tokens
+            )
+            found.update(zip(numbers, rows, strict=True))
+        return [found[number] for number in range(len(samples))]
 
     def _answer_rows(
         self, samples: Sequence[Sample], documents: Sequence[np.ndarray], max_tokens: int
@@ -114,6 +119,25 @@ class FarspanModel(Model):
             state = read_rows(decoder, ids[:, :stop], state, self.chunk)
             found.append(_span_loss(decoder, ids[0, stop : stop + span + 1], state))
         return found
+
+    def long_loss(self, sample: Sample) -> float:
+        """See `Model`; all tokens are asked."""
+        return long_loss(self._scores, self.model.device, self.tokenizer, sample.body.ids)
+
+    @torch.inference_mode()
+    def _scores(self, ids: np.ndarray) -> Tensor:
+        """Logits `[T, V]` after each token, in chunks."""
+        decoder = self.model.decoder
+        state, parts = decoder.init_state(1), []
+        for piece in np.array_split(ids, max(1, len(ids) // 2048)):
+            row = torch.from_numpy(piece.astype(np.int64))[None].to(decoder.device)
+            tokens = Tokens.plain(
+                *row.shape, start=state.length, first_asked=0, device=decoder.device
+            )
+            features, state = decoder(row, tokens, state)
+            assert features is not None
+            parts.append(decoder.logits(features[0]))
+        return torch.cat(parts)
 
     def peak_bytes(self) -> int:
         """See `Model`."""

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from farspan.errors import RequestError
 from farspan.evaluation.models.base import CellFailedError, Model, Reply
 from farspan.evaluation.models.frame import Frame
+from farspan.evaluation.models.longppl import long_loss
 from farspan.evaluation.samples import Sample
 from farspan.models.huggingface import find_checkpoint
 from farspan.models.load import find_device, find_dtype
@@ -98,6 +99,14 @@ class HuggingFaceModel(Model):
             logits, _ = self._forward(row[:, :-1], copied(cache), keep=span)
             found.append(float(F.cross_entropy(logits[0].float(), row[0, 1:])))
         return found
+
+    def long_loss(self, sample: Sample) -> float:
+        """See `Model`."""
+        return long_loss(self._scores, self.device, self.tokenizer, sample.body.ids)
+
+    @torch.inference_mode()
+    def _scores(self, ids: np.ndarray) -> torch.Tensor:
+        return self.model(self._row(ids), use_cache=False).logits[0]
 
     def _read(self, ids: np.ndarray, cache: Any = None) -> Any:
         cache = self._new_cache() if cache is None else cache

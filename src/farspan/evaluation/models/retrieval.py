@@ -45,20 +45,25 @@ class RetrievalModel(Model):
         self.identity = f"{kind} {passages}x{PASSAGE_TOKENS}-{OVERLAP} {reader.identity}"
         self.about = {**reader.about, "retrieval": f"{kind}, {passages} of {PASSAGE_TOKENS} tokens"}
 
-    def answer(self, samples: Sequence[Sample], max_tokens: int) -> list[list[Reply]]:
-        """Retrieval counts as reading."""
-        return [self._answer_one(sample, max_tokens) for sample in samples]
+    def batch_size(self, length: int) -> int:
+        """As many as the reader takes of the short prompts."""
+        return self.reader.batch_size(self.passages * PASSAGE_TOKENS)
 
-    def _answer_one(self, sample: Sample, max_tokens: int) -> list[Reply]:
-        passages = self._cut(sample.body)
-        replies = []
-        for question in sample.questions:
-            began = time.perf_counter()
-            short = replace(sample, body=self._best(passages, question), questions=(question,))
-            ranking = time.perf_counter() - began
-            reply = self.reader.answer([short], max_tokens)[0][0]
-            replies.append(replace(reply, read_seconds=reply.read_seconds + ranking))
-        return replies
+    def answer(self, samples: Sequence[Sample], max_tokens: int) -> list[list[Reply]]:
+        """All questions of all samples side by side; retrieval counts as reading."""
+        shorts, ranking = [], []
+        for sample in samples:
+            passages = self._cut(sample.body)
+            for question in sample.questions:
+                began = time.perf_counter()
+                best = self._best(passages, question)
+                shorts.append(replace(sample, body=best, questions=(question,)))
+                ranking.append(time.perf_counter() - began)
+        replies = iter(
+            replace(row[0], read_seconds=row[0].read_seconds + seconds)
+            for row, seconds in zip(self.reader.answer(shorts, max_tokens), ranking, strict=True)
+        )
+        return [[next(replies) for _ in sample.questions] for sample in samples]
 
     def _cut(self, body: Passage) -> list[Passage]:
         starts = range(0, max(len(body.ids) - OVERLAP, 1), PASSAGE_TOKENS - OVERLAP)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from farspan.evaluation.report.summary import Cell, Summary, is_loss
+from farspan.evaluation.report.summary import Cell, Summary
 from farspan.units import show_length
 
 COLOURS = ("#1f6feb", "#d1495b", "#2a9d6f", "#e0a030", "#7b52ab", "#3f3f46", "#8c6d46", "#00a0b0")
@@ -59,7 +59,7 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str, str, Any]]:
         if len(tasks) > 1:
             title = f"{suite} by task and length"
             yield suite, f"tasks-{suite}", title, _task_maps(summary, suite, tasks)
-    if any(is_loss(cell.task) and cell.status == "done" for cell in summary.cells):
+    if any("place" in record for model in summary.models for record in summary.records(model)):
         yield PERPLEXITY, PERPLEXITY, "Perplexity by position", _perplexity(summary)
     if any(cell.read_seconds for cell in summary.cells):
         yield COST, COST, "Cost by length", _cost(summary)
@@ -176,7 +176,7 @@ def _perplexity(summary: Summary) -> Any:
     places: set[int] = set()
 
     def draw(model: str, colour: str) -> bool:
-        records = [r for r in summary.records(model) if is_loss(r["task"])]
+        records = [r for r in summary.records(model) if "place" in r]
         if not records:
             return False
         longest = max(r["length"] for r in records)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from farspan.evaluation.report.figures import Figure
 from farspan.evaluation.report.summary import Cell, Summary
-from farspan.evaluation.report.tables import left_out, show_cell
+from farspan.evaluation.report.tables import left_out, show_cell, show_perplexity
 from farspan.units import show_length
 
 _STYLE = """
@@ -37,7 +37,8 @@ def page(summary: Summary, figures: Sequence[Figure]) -> str:
     for suite in summary.suites:
         if summary.measured(suite):
             body += [f"<h2>{_text(suite)}</h2>", *_figures(figures, suite), *_suite(summary, suite)]
-    body += _figures(figures, "perplexity", "<h2>perplexity</h2>")
+    if summary.losses():
+        body += ["<h2>perplexity</h2>", *_figures(figures, "perplexity"), *_perplexity(summary)]
     body += ["<h2>Cost</h2>", *_figures(figures, "cost"), *_cost(summary)]
     body += [*_left_out(summary), *_runs(summary)]
     return (
@@ -59,13 +60,13 @@ def _head(summary: Summary) -> Iterator[str]:
     )
 
 
-def _figures(figures: Sequence[Figure], suite: str, heading: str = "") -> Iterator[str]:
+def _figures(figures: Sequence[Figure], suite: str) -> Iterator[str]:
     for figure in figures:
         if figure.suite == suite:
             data = base64.b64encode(figure.path.read_bytes()).decode()
             title = _text(figure.title)
             yield (
-                f'{heading}<figure><img alt="{title}" src="data:image/png;base64,{data}">'
+                f'<figure><img alt="{title}" src="data:image/png;base64,{data}">'
                 f"<figcaption>{title}</figcaption></figure>"
             )
 
@@ -90,6 +91,19 @@ def _suite(summary: Summary, suite: str) -> Iterator[str]:
         '<p class="soft">Effective length: the longest up to which every measured length scores'
         " 85.6 % or more, the bar that RULER sets.</p>"
     )
+
+
+def _perplexity(summary: Summary) -> Iterator[str]:
+    columns = "".join(f"<th>{show_length(n)}</th>" for n in summary.lengths)
+    yield '<div class="wide"><table><tr><th>model</th><th class="name">task</th>'
+    yield f"{columns}</tr>"
+    for task in summary.losses():
+        for model in summary.models:
+            cells = [summary.cell(model, task, n) for n in summary.lengths]
+            inner = "".join(f"<td>{show_perplexity(cell)}</td>" for cell in cells)
+            name = f'<td class="name">{_text(task.split("/")[1])}</td>'
+            yield f"<tr><td>{_text(model)}</td>{name}{inner}</tr>"
+    yield "</table></div>"
 
 
 def _row(model: str, task: str, cells: Sequence[Cell | None], last: str, kind: str = "") -> str:

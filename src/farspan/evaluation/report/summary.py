@@ -88,6 +88,11 @@ class Summary:
         done = {x.task for x in self.cells if x.status == "done"}
         return [task for task in self.tasks(suite) if task in done]
 
+    def losses(self) -> list[str]:
+        """Tasks that measure a loss and that some model has done, in the order of their cells."""
+        done = (x.task for x in self.cells if is_loss(x.task) and x.status == "done")
+        return list(dict.fromkeys(done))
+
     def cell(self, model: str, task: str, length: int) -> Cell | None:
         """One cell, if there is one."""
         wanted = (model, task, length)

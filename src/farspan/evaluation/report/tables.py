@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from farspan.evaluation.report.summary import Cell, Summary
@@ -13,6 +14,8 @@ def markdown(summary: Summary) -> str:
     parts = ["# farspan eval", "", *_runs(summary), ""]
     for suite in summary.suites:
         parts += [f"## {suite}", "", *_suite(summary, suite), ""]
+    if summary.losses():
+        parts += ["## perplexity", "", *_perplexity(summary), ""]
     parts += ["## Cost", "", *_cost(summary), ""]
     if left := left_out(summary):
         parts += ["## Not measured", "", *left, ""]
@@ -59,6 +62,24 @@ def _suite(summary: Summary, suite: str) -> list[str]:
             row = [show_cell(summary.cell(model, task, n)) for n in summary.lengths]
             last = _bar(summary, model, suite) if len(tasks) == 1 else ""
             lines.append(f"| {model} | {task.split('/')[1]} | {' | '.join(row)} | {last} |")
+    return lines
+
+
+def show_perplexity(cell: Cell | None) -> str:
+    """exp of a cell's mean loss and the number of losses."""
+    if cell is None or cell.status != "done":
+        return show_cell(cell)
+    return f"{math.exp(cell.mean):.2f}, n={len(cell.scores)}"
+
+
+def _perplexity(summary: Summary) -> list[str]:
+    columns = [show_length(length) for length in summary.lengths]
+    lines = [f"| model | task | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns)]
+    for task in summary.losses():
+        for model in summary.models:
+            cells = [summary.cell(model, task, n) for n in summary.lengths]
+            row = " | ".join(show_perplexity(cell) for cell in cells)
+            lines.append(f"| {model} | {task.split('/')[1]} | {row} |")
     return lines
 
 
