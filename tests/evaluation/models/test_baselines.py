@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from farspan.evaluation.encoder import Encoder
+from farspan.evaluation.encoder import Encoder, Passage
 from farspan.evaluation.models import baselines
-from farspan.evaluation.models.baselines import YarnModel, load_baseline, with_plan, with_yarn
+from farspan.evaluation.models.baselines import WindowModel, YarnModel, load_baseline, with_yarn
 from farspan.evaluation.models.farspan import FarspanModel
 from farspan.evaluation.models.frame import Frame
 from farspan.evaluation.samples import Question, Sample
@@ -55,15 +55,21 @@ def test_the_factor_follows_the_length(full, length, factor):
     assert len(model.losses(sample(full, length), [10, 20], 8)) == 2
 
 
-def test_a_plan_changes_what_is_seen_and_nothing_else(full):
-    wide = with_plan(full, "window(500)*5")
-    narrow = with_plan(full, "window(8, sinks=4)*5")
-    texts = []
-    for model in (full, wide, narrow):
-        player = FarspanModel("x", model, Frame.of_message(model.tokenizer))
-        texts.append(player.losses(sample(model, 200), [100], 32)[0])
-    assert texts[0] == pytest.approx(texts[1], abs=1e-4)
-    assert abs(texts[0] - texts[2]) > 1e-4
+def test_a_window_is_the_model_asked_about_the_end(full):
+    window = WindowModel("w", full, Frame.of_message(full.tokenizer))
+    plain = FarspanModel("x", full, Frame.of_message(full.tokenizer))
+    short, long = sample(full, 60), sample(full, 500)
+    assert window.answer([short], 5)[0][0].text == plain.answer([short], 5)[0][0].text
+    cropped = window._cropped(long, 5)
+    kept = cropped.body.n_tokens
+    assert cropped.body.ids.tolist() == long.body.ids[-kept:].tolist()
+    asked = len(window.frame.prompt(long.questions[0], window.tokenizer))
+    assert kept + cropped.head.n_tokens + window.overhead + asked + 5 == NATIVE
+    assert window.answer([long], 5)[0][0].text == plain.answer([cropped], 5)[0][0].text
+    assert window.losses(long, [20], 8) == pytest.approx(plain.losses(long, [20], 8), abs=1e-4)
+    room = NATIVE - window.overhead - long.head.n_tokens - 8
+    end = Sample(long.head, Passage("", long.body.ids[400 - room : 408]), long.questions)
+    assert window.losses(long, [400], 8) == pytest.approx(plain.losses(end, [room], 8), abs=1e-4)
 
 
 def test_limits_and_plans_of_each_kind(monkeypatch, full):
@@ -80,7 +86,7 @@ def test_limits_and_plans_of_each_kind(monkeypatch, full):
     yarn = load_baseline("m+yarn", "m", "yarn", **options)
     assert yarn.why_not(16 * NATIVE) == "" and yarn.why_not(17 * NATIVE)
     window = load_baseline("m+window", "m", "window", **options)
-    assert window.why_not(10**7) == "" and window.about["plan"] == "window(32, sinks=4)*5"
+    assert window.why_not(10**7) == "" and "last tokens of 128" in window.about["window"]
     assert all(x["adapter"] is False and x["plan"] == "full" for x in asked)
     assert len({one.identity, yarn.identity, window.identity}) == 3
     reply = window.answer([sample(full, 300)], 4)[0][0]

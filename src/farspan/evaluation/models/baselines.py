@@ -7,20 +7,17 @@ from dataclasses import replace
 
 import torch
 
+from farspan.evaluation.encoder import Passage
 from farspan.evaluation.models.base import Reply
 from farspan.evaluation.models.farspan import FarspanModel
 from farspan.evaluation.models.frame import Frame
 from farspan.evaluation.samples import Sample
 from farspan.models.decoder import Decoder
 from farspan.models.load import LoadedModel, Say, load_model
-from farspan.models.plan import parse_plan
 from farspan.units import show_length
 
 YARN_FACTOR = 16
 """Largest stretch of the native length; YaRN's authors went to 32 (arXiv 2309.00071), trained."""
-
-WINDOW_SINKS = 4
-"""First tokens that a window keeps in sight, as in StreamingLLM (arXiv 2309.17453)."""
 
 
 def load_baseline(
@@ -29,7 +26,8 @@ def load_baseline(
     """A baseline of kind `full`, `yarn` or `window` on the base weights, without the adapter.
 
     Prompts are one user message, as published. Full attention is asked up to the length that the
-    base was trained for, YaRN up to 16 times that; a window answers at any length.
+    base was trained for, YaRN up to 16 times that; a window, the last tokens that fit into that
+    length, answers at any.
     """
     loaded = load_model(base, plan="full", device=device, dtype=dtype, adapter=False, say=say)
     native = loaded.decoder.config.context_length
@@ -40,9 +38,41 @@ def load_baseline(
     if kind == "yarn":
         return YarnModel(name, loaded, frame)
     assert kind == "window", kind
-    window = native // 4
-    plan = f"window({window}, sinks={WINDOW_SINKS})*{loaded.decoder.config.n_layers}"
-    return FarspanModel(name, with_plan(loaded, plan), frame, chunk=window)
+    return WindowModel(name, loaded, frame)
+
+
+class WindowModel(FarspanModel):
+    """Full attention over the instructions and the last tokens that fit into the native length."""
+
+    def __init__(self, name: str, model: LoadedModel, frame: Frame) -> None:
+        super().__init__(name, model, frame)
+        self.native = model.decoder.config.context_length
+        self.identity = f"window {model.identity}"
+        self.about["window"] = f"the last tokens of {show_length(self.native)}"
+
+    def batch_size(self, length: int) -> int:
+        """As for documents of the native length."""
+        return super().batch_size(min(length, self.native))
+
+    def answer(self, samples: Sequence[Sample], max_tokens: int) -> list[list[Reply]]:
+        """See `Model`."""
+        return super().answer([self._cropped(x, max_tokens) for x in samples], max_tokens)
+
+    def losses(self, sample: Sample, places: Sequence[int], span: int) -> list[float]:
+        """Each place with a window of its own."""
+        found = []
+        for place in places:
+            room = self.native - self.overhead - len(sample.head.ids) - span
+            start = max(0, place - room)
+            body = Passage("", sample.body.ids[start : place + span])
+            found += super().losses(replace(sample, body=body), [place - start], span)
+        return found
+
+    def _cropped(self, sample: Sample, max_tokens: int) -> Sample:
+        """The sample with the end of its body; the questions' room is the longest one's."""
+        asked = max(len(self.frame.prompt(x, self.tokenizer)) for x in sample.questions)
+        room = self.native - self.overhead - len(sample.head.ids) - asked - max_tokens
+        return replace(sample, body=Passage("", sample.body.ids[-max(room, 1) :]))
 
 
 class YarnModel(FarspanModel):
@@ -101,21 +131,16 @@ def with_yarn(model: LoadedModel, factor: int) -> LoadedModel:
         "factor": float(factor),
         "original_max_position_embeddings": config.context_length,
     }
-    return _rebuilt(model, str(model.decoder.plan), {"rope_scaling": scaling})
+    decoder = rescaled(model.decoder, scaling)
+    return replace(model, decoder=decoder, identity=f"yarn {factor} {model.identity}")
 
 
-def with_plan(model: LoadedModel, plan: str) -> LoadedModel:
-    """The same weights under another layer plan."""
-    return _rebuilt(model, plan, {})
-
-
-def _rebuilt(model: LoadedModel, plan: str, changes: dict[str, object]) -> LoadedModel:
-    """A decoder that shares the weights of another."""
-    config = replace(model.decoder.config, **changes)  # type: ignore[arg-type]
+def rescaled(decoder: Decoder, scaling: dict[str, object]) -> Decoder:
+    """A decoder with other rotary frequencies that shares the weights of another."""
+    config = replace(decoder.config, rope_scaling=scaling)
     with torch.device("meta"):
-        decoder = Decoder(config, parse_plan(plan, config.n_layers))
-    decoder.load_state_dict(dict(model.decoder.state_dict()), assign=True)
+        fresh = Decoder(config, decoder.plan)
+    fresh.load_state_dict(dict(decoder.state_dict()), assign=True)
     if config.tied_embeddings:
-        decoder.head.weight = decoder.embed.weight
-    identity = f"{plan} {changes} {model.identity}"
-    return replace(model, decoder=decoder.requires_grad_(False).eval(), identity=identity)
+        fresh.head.weight = fresh.embed.weight
+    return fresh.requires_grad_(False).eval()

@@ -31,8 +31,7 @@ MAX_BATCH = 32
 class FarspanModel(Model):
     """A loaded decoder. `frame` is how documents and questions are put to it.
 
-    `limit` is the length beyond which it is not asked, with the reason in `limit_reason`;
-    `chunk` the most tokens to read at a time.
+    `limit` is the length beyond which it is not asked, with the reason in `limit_reason`.
     """
 
     def __init__(
@@ -43,10 +42,8 @@ class FarspanModel(Model):
         *,
         limit: int | None = None,
         limit_reason: str = "",
-        chunk: int | None = None,
     ) -> None:
         self.name = name
-        self.chunk = chunk
         self.model = model
         self.frame = frame or Frame.of_dialogue(model.format)
         self.limit, self.limit_reason = limit, limit_reason
@@ -90,9 +87,7 @@ class FarspanModel(Model):
     ) -> list[list[Reply]]:
         began = time.perf_counter()
         decoder = self.model.decoder
-        state = read_rows(
-            decoder, np.stack(documents), decoder.init_state(len(documents)), self.chunk
-        )
+        state = read_rows(decoder, np.stack(documents), decoder.init_state(len(documents)))
         self._wait()
         reading = (time.perf_counter() - began) / len(samples)
         replies: list[list[Reply]] = [[] for _ in samples]
@@ -116,7 +111,7 @@ class FarspanModel(Model):
         found = []
         for place in places:
             stop = max(first + place - 1, 0)
-            state = read_rows(decoder, ids[:, :stop], state, self.chunk)
+            state = read_rows(decoder, ids[:, :stop], state)
             found.append(_span_loss(decoder, ids[0, stop : stop + span + 1], state))
         return found
 
@@ -155,16 +150,10 @@ class FarspanModel(Model):
 
 
 @torch.inference_mode()
-def read_rows(
-    decoder: Decoder, ids_bt: np.ndarray, state: DecoderState, most: int | None = None
-) -> DecoderState:
-    """The state after reading rows of equal length `[B, T]` from where it stands.
-
-    Chunks have as many tokens in all as the device likes, or at most `most` a row.
-    """
+def read_rows(decoder: Decoder, ids_bt: np.ndarray, state: DecoderState) -> DecoderState:
+    """The state after reading rows of equal length `[B, T]` from where it stands, in chunks."""
     rows, total = ids_bt.shape
     chunk = max(512, default_chunk(decoder.device) // rows)
-    chunk = chunk if most is None else min(chunk, most)
     while state.length < total:
         stop = min(total, state.length + chunk)
         part = torch.from_numpy(ids_bt[:, state.length : stop].astype(np.int64))
