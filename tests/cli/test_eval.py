@@ -9,6 +9,7 @@ import pytest
 
 from farspan.cli import main
 from farspan.evaluation import campaign
+from farspan.evaluation.models.base import CellFailedError
 from farspan.evaluation.models.builtin import Oracle, Silent
 from farspan.evaluation.models.farspan import FarspanModel
 
@@ -85,6 +86,19 @@ def test_suites_and_tasks_are_listed_with_what_they_need(farspan):
 def test_wrong_requests_are_one_sentence(farspan, words, reason):
     code, _, err = farspan("eval", *words)
     assert code == 2 and reason in err and err.count("farspan:") == 1
+
+
+def test_failed_cells_are_told_and_the_exit_code_is_one(farspan, monkeypatch):
+    class Down(Oracle):
+        def answer(self, samples, max_tokens):
+            raise CellFailedError("no connection")
+
+    monkeypatch.setattr(campaign, "load", lambda *_: Down(MODEL.tokenizer))
+    words = ["eval", "passkey", "--model", "oracle", "--lengths", "1k,2k", "--samples", "2"]
+    code, out, err = farspan(*words)
+    assert code == 1 and "2 cells failed (no connection)" in err
+    assert "| oracle | passkey | failed | failed |" not in out  # nothing to show in a table
+    assert "- oracle at 1k, 2k (passkey/passkey): failed, no connection" in out
 
 
 def test_ctrl_c_keeps_what_is_done(farspan, monkeypatch, tmp_path):

@@ -107,6 +107,9 @@ def eval(
     _say(f"the report is {output / 'report.html'}")
     if not whole:
         _say("the time was up; the same command goes on")
+    if failed := [cell for cell in summary.cells if cell.status == "failed"]:
+        _say(f"{len(failed)} cells failed ({failed[0].reason}); the same command tries them again")
+        raise typer.Exit(1)
 
 
 def _run(campaign: Campaign, output: Path) -> bool:

@@ -125,6 +125,7 @@ class Runner:
         job = batch[0][0]
         task = self._tasks[job.task]
         samples = [sample for _, sample in batch]
+        self.model.reset_peak()
         try:
             if task.measures_loss:
                 replies = [_lost(self.model, sample) for sample in samples]

@@ -7,15 +7,15 @@ from farspan.evaluation.suites import Files
 
 TOWNS = ("Aldham", "Brill", "Corfe", "Deal", "Ely", "Frome", "Goring", "Hythe")
 
-BABI_11 = """1 Mary went back to the bathroom.
-2 After that she went to the bedroom.
-3 Where is Mary? \tbedroom\t1 2
-4 Daniel moved to the office.
-5 Then he went to the garden.
-6 Where is Daniel? \tgarden\t4 5
-1 Sandra journeyed to the kitchen.
-2 Following that she moved to the bedroom.
-3 Where is Sandra? \tbedroom\t1 2
+BABI_11 = """1 Ilse hurried to the bathroom.
+2 A little later she hurried to the bedroom.
+3 Where is Ilse? \tbedroom\t1 2
+4 Otto hurried to the office.
+5 A little later he hurried to the garden.
+6 Where is Otto? \tgarden\t4 5
+1 Paula hurried to the kitchen.
+2 A little later she hurried to the bedroom.
+3 Where is Paula? \tbedroom\t1 2
 """
 
 

@@ -142,7 +142,7 @@ def test_files_give_a_story_for_each_question_with_the_facts_before_it(files):
     path = find_babi(files.babi, "qa11")
     found = read_babi(path)
     assert [len(story.facts) for story in found] == [2, 4, 2]
-    assert found[1].question == "Where is Daniel?" and found[1].answer == "garden"
+    assert found[1].question == "Where is Otto?" and found[1].answer == "garden"
     assert find_babi(files.babi, "qa1") is None  # qa11 is another task
 
 

@@ -71,8 +71,11 @@ class Model(ABC):
         raise CellFailedError(f"{self.name} does not tell probabilities of given tokens")
 
     def peak_bytes(self) -> int:
-        """The most memory held so far, on the device that holds the model; 0 if unknown."""
+        """The most memory since `reset_peak`, where the model is; 0 if unknown."""
         return 0
+
+    def reset_peak(self) -> None:  # noqa: B027 (not all models know)
+        """Counts the most memory anew from here on."""
 
     def close(self) -> None:  # noqa: B027 (most models hold nothing)
         """Frees what the model holds."""

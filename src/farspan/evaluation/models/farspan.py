@@ -20,7 +20,7 @@ from farspan.evaluation.samples import Sample
 from farspan.mixers.base import Tokens
 from farspan.models.decoder import Decoder, DecoderState
 from farspan.models.load import LoadedModel
-from farspan.process import peak_memory_bytes
+from farspan.process import peak_memory_bytes, reset_peak_memory
 
 CUDA_BATCH_TOKENS = 1 << 20
 """Document tokens answered at a time on a GPU; stores and masks of more would crowd it."""
@@ -137,6 +137,10 @@ class FarspanModel(Model):
     def peak_bytes(self) -> int:
         """See `Model`."""
         return peak_memory_bytes(str(self.model.device))
+
+    def reset_peak(self) -> None:
+        """See `Model`."""
+        reset_peak_memory(str(self.model.device))
 
     def close(self) -> None:
         """See `Model`."""

@@ -22,7 +22,7 @@ from farspan.evaluation.samples import Sample
 from farspan.models.huggingface import find_checkpoint
 from farspan.models.load import find_device, find_dtype
 from farspan.models.tokenizer import Tokenizer
-from farspan.process import peak_memory_bytes
+from farspan.process import peak_memory_bytes, reset_peak_memory
 from farspan.units import show_length
 
 CHUNK = 8192
@@ -146,6 +146,10 @@ class HuggingFaceModel(Model):
     def peak_bytes(self) -> int:
         """See `Model`."""
         return peak_memory_bytes(str(self.device))
+
+    def reset_peak(self) -> None:
+        """See `Model`."""
+        reset_peak_memory(str(self.device))
 
     def close(self) -> None:
         """See `Model`."""

@@ -80,6 +80,10 @@ class RetrievalModel(Model):
         """See `Model`."""
         return self.reader.peak_bytes()
 
+    def reset_peak(self) -> None:
+        """See `Model`."""
+        self.reader.reset_peak()
+
     def close(self) -> None:
         """See `Model`."""
         self.reader.close()
