@@ -30,7 +30,7 @@ def test_pythons_own_library_is_the_default(draw):
 def test_the_function_is_in_the_text_without_its_description(draw, tree):
     sample, task = draw("repoqa/function", 2048, 1, files=tree)
     (question,) = sample.questions
-    description = question.text.split("\n", 1)[1]
+    description = question.text.split("\n")[1]
     (code,) = question.answers
     assert code in sample.body.text and description not in sample.body.text
     assert "first_999" not in sample.body.text

@@ -1,8 +1,8 @@
 """Questions about a source tree: find a function by what it does, and say where things are.
 
 `repoqa/function` follows RepoQA (Liu et al. 2024, arXiv 2406.06025): a function is to be
-reproduced from a description, here its own docstring, which is cut out of the text; as there, a
-reply counts if it is at least 0.8 alike. `codeqa` asks for files, parameters and neighbours.
+reproduced from a description, here its own docstring, which is cut out of the text. A reply counts
+if it is at least 0.8 alike, there by BLEU, here by matching characters. `codeqa` asks for files, parameters and neighbours.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ MOST_CHARACTERS_A_TOKEN = 6
 """Longer files than this suggests are not even tokenised."""
 
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
-_REPO_HEAD = (
+_REPO_ORDER = (
     "Based on the function description and code context, please retrieve and repeat the exact"
-    " described function from the code context in a code block wrapped by ```:\n\n"
+    " described function from the code context in a code block wrapped by ```:"
 )
 _CODE_HEAD = "This is a source tree. Each file begins with a line that names it.\n\n"
 
@@ -104,13 +104,13 @@ def _ask_function(draft: Draft, root: Path) -> Sample:
     path, functions = _needle_file(draft, root, lambda f: len(f.description.split()) >= 8)
     function = functions[int(draft.rng.integers(len(functions)))]
     question = Question(
-        f"Function Description:\n{function.description}",
+        f"Function Description:\n{function.description}\n\n{_REPO_ORDER}",
         (function.code,),
         perfect=f"```python\n{function.code}\n```",
         joint="\n\n",
     )
     text = without_docstring(_read(path), function.name)
-    return _sample(draft, root, path, question, _REPO_HEAD, REPO_TOKENS, text)
+    return _sample(draft, root, path, question, f"{_REPO_ORDER}\n\n", REPO_TOKENS, text)
 
 
 def _ask_file(draft: Draft, root: Path) -> Sample:

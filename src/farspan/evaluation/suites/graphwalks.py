@@ -1,6 +1,7 @@
 """GraphWalks: breadth-first search and parents in a list of edges (OpenAI 2025, with GPT-4.1).
 
-Prompt, examples and metric as published; random graphs of about two edges a node.
+Prompt, examples and metric as published, the closing request for an answer in farspan's words;
+random graphs of about two edges a node.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from farspan.evaluation.samples import Draft, Question, Sample, Task
 from farspan.evaluation.scoring import final_list_f1
 
 MAX_TOKENS = 256
-SOURCE = "OpenAI 2025, the dataset graphwalks (MIT License), its prompt and metric"
+SOURCE = "OpenAI 2025, the dataset graphwalks (MIT License), prompt and metric"
 NODE_DIGITS = 10
 MOST_ANSWERS = 8
 BFS_DEPTHS = (1, 2)

@@ -1,7 +1,7 @@
 """One needle in a haystack, at even depths; RULER's `niah_single_2` with its depth set.
 
 Length × depth is the grid of the first test of this kind (Kamradt 2023); needle, question and
-metric are RULER's (arXiv 2404.06654, B.1), so that the two suites agree.
+metric are RULER's (arXiv 2404.06654), so that the two suites agree.
 """
 
 from __future__ import annotations

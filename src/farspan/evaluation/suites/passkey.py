@@ -26,7 +26,7 @@ def tasks() -> list[Task]:
             make=_make,
             score=first_number,
             max_tokens=MAX_TOKENS,
-            source="Mohtashami & Jaggi 2023, arXiv 2305.16300, figure 3",
+            source="Mohtashami & Jaggi 2023, arXiv 2305.16300",
             constant="12345",
             chance=1 / LARGEST,
         )

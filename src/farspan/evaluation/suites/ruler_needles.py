@@ -1,4 +1,4 @@
-"""RULER's eight needle tasks (Hsieh et al. 2024, arXiv 2404.06654, section 3 and B.1).
+"""RULER's eight needle tasks (Hsieh et al. 2024, arXiv 2404.06654).
 
 Settings as in the benchmark's published configuration. Two things differ, and are told in the
 docs: the haystack of essays is the run's haystack, and there is no sentence tokenizer but the one
@@ -20,7 +20,7 @@ from farspan.evaluation.encoder import Passage, join
 from farspan.evaluation.samples import Draft, Question, Sample, Task
 from farspan.evaluation.scoring import joined, string_match_all
 
-SOURCE = "Hsieh et al. 2024, arXiv 2404.06654, B.1"
+SOURCE = "Hsieh et al. 2024, arXiv 2404.06654, and its published configuration"
 ANSWER_TOKENS = 128
 DEPTHS = np.round(np.linspace(0, 100, 40)).astype(int)
 """Percentages from which the depths of needles in essays are drawn."""

@@ -1,6 +1,6 @@
 """RULER's question answering: the paragraph that answers, among paragraphs that do not.
 
-Hsieh et al. 2024, arXiv 2404.06654, section 3 and B.5: qa_1 from a file in SQuAD's format, qa_2
+Hsieh et al. 2024, arXiv 2404.06654: qa_1 from a file in SQuAD's format, qa_2
 from one in HotpotQA's. Where a file has too few paragraphs they are repeated, as RULER does.
 """
 
@@ -63,7 +63,7 @@ def _task(name: str, path: Path | None, option: str, read: Callable[[Path], Read
         make=lambda draft: _make(draft, _read(path, read)),
         score=string_match_part,
         max_tokens=MAX_TOKENS,
-        source=SOURCE.replace("B.1", "B.5"),
+        source=SOURCE,
         constant="zzzz",
         missing="" if path else f"a file with --{option}",
     )

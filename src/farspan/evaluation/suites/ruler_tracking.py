@@ -1,6 +1,6 @@
 """RULER's variable tracking (vt): which variables hold a value, through a chain of assignments.
 
-Hsieh et al. 2024, arXiv 2404.06654, section 3 and B.4: one chain of four hops in noise, after a
+Hsieh et al. 2024, arXiv 2404.06654: one chain of four hops in noise, after a
 solved example of 500 tokens.
 """
 
@@ -36,7 +36,7 @@ def tasks() -> list[Task]:
             make=_make,
             score=string_match_all,
             max_tokens=MAX_TOKENS,
-            source=SOURCE.replace("B.1", "B.4"),
+            source=SOURCE,
             constant="ABCDE FGHIJ",
         )
     ]
