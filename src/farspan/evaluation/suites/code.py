@@ -2,7 +2,8 @@
 
 `repoqa/function` follows RepoQA (Liu et al. 2024, arXiv 2406.06025): a function is to be
 reproduced from a description, here its own docstring, which is cut out of the text. A reply counts
-if it is at least 0.8 alike, there by BLEU, here by matching characters. `codeqa` asks for files, parameters and neighbours.
+if it is at least 0.8 alike, there by BLEU, here by matching characters. `codeqa` asks for files,
+parameters and neighbours.
 """
 
 from __future__ import annotations
