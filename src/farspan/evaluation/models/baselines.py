@@ -111,6 +111,11 @@ class YarnModel(FarspanModel):
         asked = [len(self.frame.prompt(x, self.tokenizer)) for x in sample.questions]
         return sample.n_tokens + self.overhead + max(asked) + max_tokens
 
+    def close(self) -> None:
+        """See `Model`."""
+        del self.plain
+        super().close()
+
     def stretch(self, length: int) -> None:
         """Takes the factor for a length."""
         factor = 1
