@@ -45,6 +45,16 @@ def test_yarn_is_the_checkpoints_own_scaling(full):
     assert shared == full.decoder.embed.weight.data_ptr() == scaled.decoder.head.weight.data_ptr()
 
 
+def test_a_prompt_of_just_the_native_length_is_not_stretched(full):
+    model = YarnModel("yarn", full, Frame.of_message(full.tokenizer))
+    one = sample(full, 10)
+    rest = model._length(one, 3) - 10
+    model.answer([sample(full, NATIVE - rest)], 3)
+    assert model.factor == 1
+    model.answer([sample(full, NATIVE - rest + 1)], 3)
+    assert model.factor == 2
+
+
 @pytest.mark.parametrize(("length", "factor"), [(60, 1), (150, 2), (400, 4)])
 def test_the_factor_follows_the_length(full, length, factor):
     model = YarnModel("yarn", full, Frame.of_message(full.tokenizer))
@@ -64,7 +74,7 @@ def test_a_window_is_the_model_asked_about_the_end(full):
     kept = cropped.body.n_tokens
     assert cropped.body.ids.tolist() == long.body.ids[-kept:].tolist()
     asked = len(window.frame.prompt(long.questions[0], window.tokenizer))
-    assert kept + cropped.head.n_tokens + window.overhead + asked + 5 == NATIVE
+    assert len(window.frame.document(cropped, window.tokenizer)) + asked + 5 == NATIVE
     assert window.answer([long], 5)[0][0].text == plain.answer([cropped], 5)[0][0].text
     assert window.losses(long, [20], 8) == pytest.approx(plain.losses(long, [20], 8), abs=1e-4)
     room = NATIVE - window.overhead - long.head.n_tokens - 8

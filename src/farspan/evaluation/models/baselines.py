@@ -71,7 +71,8 @@ class WindowModel(FarspanModel):
     def _cropped(self, sample: Sample, max_tokens: int) -> Sample:
         """The sample with the end of its body; the questions' room is the longest one's."""
         asked = max(len(self.frame.prompt(x, self.tokenizer)) for x in sample.questions)
-        room = self.native - self.overhead - len(sample.head.ids) - asked - max_tokens
+        before = len(self.tokenizer.encode(self.frame.before)) + len(sample.head.ids)
+        room = self.native - before - asked - max_tokens
         return replace(sample, body=Passage("", sample.body.ids[-max(room, 1) :]))
 
 
@@ -109,7 +110,7 @@ class YarnModel(FarspanModel):
 
     def _length(self, sample: Sample, max_tokens: int) -> int:
         asked = [len(self.frame.prompt(x, self.tokenizer)) for x in sample.questions]
-        return sample.n_tokens + self.overhead + max(asked) + max_tokens
+        return len(self.frame.document(sample, self.tokenizer)) + max(asked) + max_tokens
 
     def close(self) -> None:
         """See `Model`."""
