@@ -68,7 +68,7 @@ def eval(
     Example: farspan eval niah ruler --lengths 8k,32k --samples 20 --baselines -o results
     """
     from farspan.evaluation.campaign import Campaign
-    from farspan.evaluation.models.catalog import BASELINES, Options
+    from farspan.evaluation.models.catalog import Options, baselines_of
     from farspan.evaluation.report.write import write_report
     from farspan.evaluation.suites import Files
     from farspan.models.default import DEFAULT_MODEL
@@ -82,7 +82,7 @@ def eval(
         if not suites:
             raise RequestError("name at least one suite, such as niah; --list shows all")
         names = list(model or [DEFAULT_MODEL])
-        names += [f"{DEFAULT_MODEL}+{kind}" for kind in BASELINES] if baselines else []
+        names += baselines_of(DEFAULT_MODEL, _say) if baselines else []
         campaign = Campaign(
             tuple(suites),
             tuple(dict.fromkeys(names)),
@@ -99,6 +99,9 @@ def eval(
             command=shlex.join(["farspan", *sys.argv[1:]]),
         )
         whole = _run(campaign, output)
+    if not whole and not any(output.glob("*.jsonl")):
+        _say("the time was up before anything was measured; the same command goes on")
+        return
     summary = write_report(output, _say)
     if as_json:
         print(json.dumps(summary.to_json()))

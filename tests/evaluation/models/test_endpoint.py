@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from farspan.errors import RequestError
 from farspan.evaluation.encoder import Encoder
 from farspan.evaluation.models.base import CellFailedError
 from farspan.evaluation.models.endpoint import LONGEST_WAIT, EndpointModel, _wait
@@ -182,8 +181,3 @@ def test_a_run_goes_on_past_failed_cells_and_is_resumed(serve, tokenizer, book, 
     assert run(player, tmp_path, tokenizer, book, samples=2)
     (results,) = read_folder(tmp_path)
     assert not results.cells and len(server.requests) - before == 4
-
-
-def test_a_name_without_a_model_is_refused(tokenizer):
-    with pytest.raises(RequestError, match="names no model"):
-        EndpointModel("http://127.0.0.1:1/v1", tokenizer)

