@@ -23,6 +23,7 @@ STARTED = time.perf_counter()
 COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("farspan.cli.ask", "Ask a question about documents of any length."),
     "bench": ("farspan.cli.bench", "Measure speed and memory, beside other engines."),
+    "eval": ("farspan.cli.eval", "Measure what models do with long contexts."),
     "train": ("farspan.cli.train", "Train an adapter by a recipe."),
 }
 """Each command's module, and its line in the list of commands.
