@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from farspan.data.needles import FILLER
+from farspan.data.passkey import HEAD, KEY, LARGEST, PREFIX, QUESTION
 from farspan.evaluation.encoder import join
 from farspan.evaluation.samples import Draft, Question, Sample, Task, spread_depth
 from farspan.evaluation.scoring import first_number
 
-HEAD = (
-    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize"
-    " them. I will quiz you about the important information there."
-)
-KEY = "The pass key is {key}. Remember it. {key} is the pass key."
-QUESTION = "What is the pass key?"
-PREFIX = " The pass key is"
-LARGEST = 50_000
 MAX_TOKENS = 16
 
 
