@@ -40,7 +40,6 @@ def main() -> None:
     options = parser.parse_args()
     cuda = options.device == "cuda"
     name = torch.cuda.get_device_name() if cuda else "CPU"
-    torch.set_float32_matmul_precision("high")  # bfloat16 inputs lose nothing in TF32
     _say({"device": name, "torch": torch.__version__, "arguments": vars(options)})
     passkeys = Passkeys(read_gguf(options.base)[2])
     for rule in options.rules.split(","):

@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--lengths", default="131072,1048576")
+    parser.add_argument("--keys", default="1,8")
     parser.add_argument("--samples", type=int, default=50)
+    parser.add_argument("--needles", action="store_true", help="needles alone")
     parser.add_argument("--seconds", type=float, default=500)
     options = parser.parse_args()
     until = time.monotonic() + options.seconds
@@ -44,17 +46,18 @@ def main() -> None:
     corpus = Corpus.load(options.corpus, "held-out")
     books = book_tokens(corpus)
     format = DialogueFormat.from_tokenizer(base.tokenizer)
-    rows = spaced_rows(books, 64, 2 * K)
-    plain = perplexity(base.decoder("full", options.device), rows)
+    plain = None if options.needles else base.decoder("full", options.device)
     adapter.merge_(base.tensors)
     decoder = base.decoder(adapter.metadata.plan, options.device).eval()
-    ours = perplexity(decoder, rows)
-    print(json.dumps({"perplexity_2k": ours, "base": plain, "rows": len(rows)}), flush=True)
-    sampler = RowSampler(corpus, base.tokenizer, format, seed=7)
-    for length, count in ((8 * K, 40), (128 * K, 20)):
-        scores = question_scores(decoder, sampler, rows=count, row_tokens=length)
-        total = np.sum(list(scores.values()), axis=0).tolist()
-        print(json.dumps({"questions": length, "all": total, **scores}), flush=True)
+    if plain is not None:
+        rows = spaced_rows(books, 64, 2 * K)
+        ours, theirs = perplexity(decoder, rows), perplexity(plain, rows)
+        print(json.dumps({"perplexity_2k": ours, "base": theirs, "rows": len(rows)}), flush=True)
+        sampler = RowSampler(corpus, base.tokenizer, format, seed=7)
+        for length, count in ((8 * K, 40), (128 * K, 20)):
+            scores = question_scores(decoder, sampler, rows=count, row_tokens=length)
+            total = np.sum(list(scores.values()), axis=0).tolist()
+            print(json.dumps({"questions": length, "all": total, **scores}), flush=True)
     for haystack in ("book", "filler"):
         lengths = tuple(int(x) for x in options.lengths.split(","))
         for score in needle_scores(
@@ -63,6 +66,7 @@ def main() -> None:
             format,
             books,
             lengths=lengths if haystack == "book" else lengths[:1],
+            keys=tuple(int(x) for x in options.keys.split(",")),
             samples=options.samples,
             haystack=haystack,
             chunk=64 * K,

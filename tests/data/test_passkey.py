@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farspan.data.passkey import Passkeys, passkey_rows, repeats
+from farspan.data.passkey import MOST_REPEATS, Passkeys, passkey_rows, repeats
 from farspan.errors import RequestError
 
 from ..tiny import make_tokenizer
@@ -58,7 +58,7 @@ def test_repeats_keep_to_their_bounds(n, seed, data):
     start = data.draw(st.integers(0, n * 8 - 1))
     needle = (start, min(start + 5, n * 8))
     times = repeats(n, 8, needle, np.random.default_rng(seed))
-    assert (np.log2(times) % 1 == 0).all()
+    assert (np.log2(times) % 1 == 0).all() and times.max() <= MOST_REPEATS
     assert (times[needle[0] // 8 : (needle[1] - 1) // 8 + 1] == 1).all()
     for i in range(1, n):
         assert times[i] <= max(1, times[:i].sum())

@@ -7,8 +7,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from farspan.units import show_length
+
 if TYPE_CHECKING:
     from farspan.engine.reading import Progress
+    from farspan.evaluation.runner import Progress as EvaluationProgress
 
 PATIENCE_SECONDS = 2.0
 """What takes no longer than this is not worth a bar."""
@@ -76,6 +79,43 @@ class ReadingBar:
         )
         self._task = self._bar.add_task("", total=progress.total, speed="", left="")
         self._bar.start()
+
+
+class EvaluationBar:
+    """Tells how far an evaluation is, in a line that a terminal overwrites. A context manager."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+        self._open = False
+
+    def __call__(self, progress: EvaluationProgress) -> None:
+        """Shows how far it is."""
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        last = progress.done == progress.total
+        if not last and now - self._shown < (0.2 if terminal else LINE_SECONDS):
+            return
+        self._shown = now
+        line = (
+            f"{progress.model}: {progress.done} of {progress.total} samples,"
+            f" {_duration(progress.seconds_left)} left"
+            f" ({progress.task} at {show_length(progress.length)})"
+        )
+        end = "" if terminal else "\n"
+        print(f"\r\x1b[K{line}" if terminal else line, end=end, file=sys.stderr, flush=True)
+        self._open = terminal
+
+    def __enter__(self) -> EvaluationBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self._open:
+            print(file=sys.stderr)
+            self._open = False
 
 
 def describe(progress: Progress) -> str:

@@ -30,6 +30,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as field=value; repeatable.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="An adapter to begin with, instead of the base model.")
+    ] = None,
     stop_after: Annotated[
         float | None, typer.Option(help="Seconds of training before it stops, resumable.")
     ] = None,
@@ -59,6 +62,7 @@ def train(
         output,
         config,
         device=device,
+        start=start,
         stop_after=stop_after,
         log=lambda row: _say(json.dumps(row)),
     )

@@ -22,6 +22,9 @@ KEY = "The pass key is {key}. Remember it. {key} is the pass key."
 QUESTION = "What is the pass key?"
 PREFIX = " The pass key is"
 LARGEST = 50_000
+MOST_REPEATS = 4096
+"""Of one segment. In TF32, 2^19 of them made maps of length 1.001 overflow (docs/log.md)."""
+
 MAX_WORDS = 12
 _WORDS = sorted({*ADJECTIVES, *NOUNS})
 
@@ -122,7 +125,8 @@ def repeats(
     """How often each segment counts, float32 `[N]`: at most as often as all before it together.
 
     Filler repeats itself, so a segment that counts m times stands for m segments of it. The
-    needle's own segments count once. With n segments a row stands for up to 2^(n - 1) of them.
+    needle's own segments count once. With n segments a row stands for up to 2^(n - 1) of them,
+    as far as `MOST_REPEATS` allows.
     """
     times = np.ones(n_segments, dtype=np.float32)
     if rng.random() < 0.5:
@@ -131,5 +135,5 @@ def repeats(
     first, last = needle[0] // segment, (needle[1] - 1) // segment
     for n in range(1, n_segments):
         if not first <= n <= last and rng.random() < growth:
-            times[n] = 2.0 ** np.floor(np.log2(times[:n].sum()))
+            times[n] = min(MOST_REPEATS, 2.0 ** np.floor(np.log2(times[:n].sum())))
     return times

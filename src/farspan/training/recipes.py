@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from farspan.data.chats import chat_prompts
 from farspan.data.corpus import Corpus
 from farspan.data.mixture import ReadRows, RowSampler
 from farspan.errors import RequestError
-from farspan.models.adapter import AdapterMetadata, make_adapter, save_adapter
+from farspan.models.adapter import AdapterMetadata, load_adapter, make_adapter, save_adapter
 from farspan.models.chat import DialogueFormat
 from farspan.models.config import ModelConfig
 from farspan.models.decoder import Decoder
@@ -113,12 +113,14 @@ def default_reader(
     config: TrainConfig = DEFAULT_READER,
     *,
     device: str = "cuda",
+    start: Path | None = None,
     stop_after: float | None = None,
     log: Callable[[dict[str, object]], None] = lambda row: None,
 ) -> Path | None:
     """Trains the reader adapter of the default model on one GPU, from a prepared corpus.
 
-    Resumes from `folder` if it holds an unfinished run. The adapter is written to
+    Begins with the adapter `start`, if one is given, instead of the base model's own weights, and
+    resumes from `folder` if that holds an unfinished run. The adapter is written to
     `folder/reader.safetensors` however far training came; its path is returned, or None when
     `stop_after` seconds ended it early and running it again goes on. `log` also gets every row
     written to `folder/log.jsonl`. Raises `RequestError` without a GPU or with a corpus of another
@@ -142,13 +144,22 @@ def default_reader(
             )
             tell({"chats": len(chats.token_bt), "seconds": time.monotonic() - began})
         sampler = RowSampler(Corpus.load(corpus), base.tokenizer, format, config.seed)
-        decoder = base.decoder(config.plan, device)
+        decoder = _begin(base, start).decoder(config.plan, device)
         source = ReaderRows(sampler, chats, config)
         began = time.monotonic()
         done = train(decoder, source, config, folder, stop_after=stop_after, log=tell)
         tell({"steps_done": done, "seconds": time.monotonic() - began})
     path = write_adapter(base, decoder, config, done, folder / "reader.safetensors")
     return path if done == config.steps else None
+
+
+def _begin(base: Base, start: Path | None) -> Base:
+    """The base with an adapter merged into a copy of its tensors."""
+    if start is None:
+        return base
+    tensors = {name: tensor.clone() for name, tensor in base.tensors.items()}
+    load_adapter(start).merge_(tensors)
+    return replace(base, tensors=tensors)
 
 
 def write_adapter(

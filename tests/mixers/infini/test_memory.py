@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from farspan.data.passkey import MOST_REPEATS
 from farspan.mixers.base import AttentionShape, Tokens
 from farspan.mixers.infini import InfiniAttention
 from farspan.mixers.infini.gated_delta import GatedDeltaRule
@@ -75,6 +76,16 @@ def test_repeated_segments_are_segments_written_again(name):
     torch.testing.assert_close(got.total_bgd, wanted.total_bgd)
     if name != "delta":  # whose map changes with the sum of keys, so repeats only stand for it
         torch.testing.assert_close(got.matrix_bgde, wanted.matrix_bgde)
+
+
+@pytest.mark.parametrize("name", ["linear", "delta", "gated_delta"])
+def test_thousands_of_repeats_stay_finite(name):
+    rule = make(name).float().rule
+    k, v = torch.randn(2, 1, 12, 64, 2, 8).unbind(0)
+    times = torch.tensor([[min(MOST_REPEATS, 2.0 ** max(0, n - 1)) for n in range(12)]])
+    gates = torch.randn(1, 12, 64, 2, rule.n_gates)
+    memory = rule.write(Segments(k, v, gates, times), rule.empty(1, device=None, dtype=k.dtype))[1]
+    assert rule.read(torch.randn(1, 5, 4, 8), memory).abs().max() < 1e3
 
 
 @every_rule

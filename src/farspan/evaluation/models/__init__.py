@@ -1,0 +1,1 @@
+"""What can be evaluated: built-in players, farspan, transformers, endpoints, baselines."""
