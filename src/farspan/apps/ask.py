@@ -69,8 +69,9 @@ def ask(
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
     `recall` is "exact", where the answer sees everything, or "index", where beyond 256K tokens it
-    sees the blocks that the index finds, which is faster. `on_text` hears the answer as it comes, `say` what is done
-    otherwise than expected. Errors are those of `open_session` and `Session.read`.
+    sees the blocks that the index finds, which is faster. `on_text` hears the answer as it comes,
+    `say` what is done otherwise than expected. Errors are those of `open_session` and
+    `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)

@@ -52,7 +52,7 @@ Recall = Annotated[
     str,
     typer.Option(
         metavar="exact|index",
-        help="Look at everything, or beyond 256K tokens where the index points (faster, less sure).",
+        help="Look at everything, or beyond 256K tokens where an index points: faster, less sure.",
     ),
 ]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
