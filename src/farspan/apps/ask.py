@@ -23,11 +23,10 @@ WATCH_EVERY = 3
 """In exact scans, where watching is half as fast, one answer token of so many is watched for the
 quotations; what the index finds is watched for every token."""
 
-RECALL = ("index", "exact")
+RECALL = ("exact", "index")
 INDEXED = (
     "a document of this length is looked up through its index, which finds facts but sometimes"
-    " loses the thread of a sentence; --recall exact sees everything and is about"
-    " eight times slower"
+    " loses the thread of a sentence; --recall exact sees everything and is slower"
 )
 
 Hear = Callable[[str], None]
@@ -60,7 +59,7 @@ def ask(
     *,
     session: str | None = None,
     force: bool = False,
-    recall: str = "index",
+    recall: str = "exact",
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -69,9 +68,10 @@ def ask(
     """Reads a document, as far as its session has not read it yet, and answers a question.
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
-    `recall` is "index", where the answer sees the blocks that the index finds, or "exact", where it
-    sees everything, which takes longer. `on_text` hears the answer as it comes, `say` what is done
-    otherwise than expected. Errors are those of `open_session` and `Session.read`.
+    `recall` is "exact", where the answer sees everything, or "index", where beyond 256K tokens it
+    sees the blocks that the index finds, which is faster. `on_text` hears the answer as it comes,
+    `say` what is done otherwise than expected. Errors are those of `open_session` and
+    `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)
@@ -110,7 +110,7 @@ def answer(
     session: Session,
     question: str,
     *,
-    recall: str = "index",
+    recall: str = "exact",
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     started: float | None = None,

@@ -62,7 +62,8 @@ Force = Annotated[bool, typer.Option("--force", help="Read again even if it was 
 Recall = Annotated[
     str,
     typer.Option(
-        metavar="index|exact", help="Look where the index points, or at everything (slower)."
+        metavar="exact|index",
+        help="Look at everything, or beyond 256K tokens where an index points: faster, less sure.",
     ),
 ]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
@@ -83,7 +84,7 @@ def ask(
     device: Device = "auto",
     dtype: Dtype = None,
     force: Force = False,
-    recall: Recall = "index",
+    recall: Recall = "exact",
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
     seed: Seed = 0,
