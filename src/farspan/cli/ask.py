@@ -14,6 +14,7 @@ import typer
 from farspan.cli import main
 from farspan.cli.progress import ReadingBar
 from farspan.data.reader import STDIN, read_documents
+from farspan.engine.ahead import find_session, read_ahead
 from farspan.errors import RequestError
 from farspan.process import peak_memory_bytes
 
@@ -97,6 +98,9 @@ def ask(
     Example: farspan ask war-and-peace.txt "Whom does Natasha marry?"
     """
     document = _document(paths or [], question, session)
+    known = find_session(session, document.text if document is not None else None)
+    if known is not None and recall == "exact":
+        read_ahead(known)
 
     from farspan.apps.ask import ask as ask_document
     from farspan.apps.ask import find_search
