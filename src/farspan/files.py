@@ -32,18 +32,30 @@ def told_if_full(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file durably under a temporary name, then renames it into place.
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666, sync: bool = True) -> None:
+    """Writes a file under a temporary name, then renames it into place.
 
-    Raises `RequestError` on a full disk; after any error the old file is as it was.
+    `mode` are its rights, less the umask; `sync` brings it to the disk first, so that it outlives
+    a power cut. Raises `RequestError` on a full disk; after any error the old file is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with told_if_full(path.parent):
-            with open(temporary, "wb") as file:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from farspan.engine.reading import Progress, default_chunk, read
+from farspan.engine.reading import Progress, default_chunk, next_stop, read
 from tests.tiny import STORY, make_model
 
 
@@ -41,36 +41,15 @@ def test_chunks_end_at_multiples_wherever_reading_starts(model, ids):
     assert [p.done for p in seen] == [32, 48, 64]
 
 
-def test_checkpoints(model, ids):
-    saved = []
+def test_the_state_behind_each_chunk_is_given(model, ids):
+    seen = []
     start = model.decoder.init_state()
-    read(model.decoder, ids[:50], start, chunk=16, on_checkpoint=saved.append, checkpoint_seconds=0)
-    assert [state.length for state in saved] == [16, 32, 48, 50]
-    saved.clear()
-    read(model.decoder, ids[:50], start, chunk=16, on_checkpoint=saved.append)
-    assert [state.length for state in saved] == [50]
-    saved.clear()
-    read(model.decoder, ids[:0], start, chunk=16, on_checkpoint=saved.append)
-    assert saved == []
-
-
-def test_interruption_saves_what_is_read(model, ids):
-    saved = []
-
-    def interrupt(progress):
-        if progress.done >= 32:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        read(
-            model.decoder,
-            ids,
-            model.decoder.init_state(),
-            chunk=16,
-            on_progress=interrupt,
-            on_checkpoint=saved.append,
-        )
-    assert [state.length for state in saved] == [32]
+    read(model.decoder, ids[:50], start, chunk=16, on_state=seen.append)
+    assert [state.length for state in seen] == [16, 32, 48, 50]
+    assert [next_stop(x.length, 50, 16) for x in (start, *seen)] == [16, 32, 48, 50, 50]
+    seen.clear()
+    read(model.decoder, ids[:0], start, chunk=16, on_state=seen.append)
+    assert seen == []
 
 
 def test_progress_and_default_chunk():

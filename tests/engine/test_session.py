@@ -8,13 +8,11 @@ import pytest
 import torch
 
 from farspan.data.reader import document_from_text
-from farspan.engine import session as module
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.names import sessions_folder
 from farspan.engine.session import open_session, stored_settings
 from farspan.errors import DamagedFileError, RequestError
-from tests.tiny import PLAN, STORY, make_model
-
-DOCUMENT = document_from_text(STORY * 6, "story.txt")
+from tests.engine.held import DOCUMENT, answer, contents, read_all, stop_after
+from tests.tiny import PLAN, make_model
 
 
 @pytest.fixture(autouse=True)
@@ -27,37 +25,6 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def model():
     return make_model()
-
-
-def read_all(session, chunk=32, **options):
-    session.read(chunk=chunk, checkpoint_seconds=0, **options)
-
-
-def stop_after(tokens, error=KeyboardInterrupt):
-    def on_progress(progress):
-        if progress.done >= tokens:
-            raise error
-
-    return on_progress
-
-
-def contents(session):
-    """Everything a state holds, as bytes."""
-    found = dict(session.snapshots.tensors(session.state))
-    for i, layer in session.snapshots.layers.items():
-        store = layer.open(session.folder, session.state.length).load()
-        found |= {f"{i}.k": store.k_bshd, f"{i}.v": store.v_bshd}
-    return {
-        name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8)
-        for name, x in found.items()
-    }
-
-
-def answer(session):
-    model = session.model
-    prompt = model.tokenizer.encode("What fell?")
-    sampling = Sampling(max_tokens=8)
-    return list(generate(model.decoder, prompt, session.state, sampling=sampling))
 
 
 PLANS = {
@@ -87,9 +54,9 @@ def test_restored_equals_uninterrupted(kind):
             open_session(model, DOCUMENT, name="parts") as parts,
             pytest.raises(KeyboardInterrupt),
         ):
-            read_all(parts, on_progress=stop_after(parts.manifest.length + tokens))
+            read_all(parts, on_progress=stop_after(parts.length + tokens))
     with open_session(model, DOCUMENT, name="parts") as parts:
-        length = parts.manifest.length
+        length = parts.length
         assert 32 * 5 <= length < len(parts.ids) and length % 32 == 0
         read_all(parts)
         assert parts.tokens_read == len(parts.ids) - length
@@ -123,9 +90,9 @@ def test_the_same_content_is_found_again_and_another_model_is_not_confused(model
         read_all(first)
     renamed = document_from_text(DOCUMENT.text, "copy.txt")
     with open_session(model, renamed) as second:
-        assert second.manifest.is_complete and second.folder == first.folder
+        assert second.is_complete and second.folder == first.folder
     with open_session(make_model(identity="other"), DOCUMENT) as third:
-        assert third.manifest.length == 0 and third.folder != first.folder
+        assert third.length == 0 and third.folder != first.folder
 
 
 def test_a_name_belongs_to_one_document_and_model(model):
@@ -139,7 +106,7 @@ def test_a_name_belongs_to_one_document_and_model(model):
     with pytest.raises(RequestError, match="was read with other weights"):
         open_session(make_model(identity="other"), None, name="mine")
     with open_session(model, other, name="mine", force=True) as session:
-        assert session.manifest.length == 0 and session.document == other
+        assert session.length == 0 and session.document == other
         read_all(session)
     settings = stored_settings("mine")
     assert (settings.model, settings.dtype, settings.plan) == ("tiny", "bfloat16", PLAN)
@@ -150,7 +117,7 @@ def test_force_alone_reads_the_stored_document_again(model):
     with open_session(model, DOCUMENT, name="mine") as session:
         read_all(session)
     with open_session(model, None, name="mine", force=True) as session:
-        assert session.manifest.length == 0 and session.document == DOCUMENT
+        assert session.length == 0 and session.document == DOCUMENT
 
 
 def test_unknown_and_impossible_names(model, cache):
@@ -169,7 +136,7 @@ def test_unknown_and_impossible_names(model, cache):
 
 def index_files(session):
     return {
-        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}")
+        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}.0")
     }
 
 
@@ -191,7 +158,7 @@ def test_an_index_that_is_missing_or_short_is_made_again_with_a_word(model, dama
     with open_session(model, DOCUMENT, name="mine") as session:
         read_all(session)
     wanted, said = index_files(session), []
-    damage(session.folder / "layer-01.fine")
+    damage(session.folder / "layer-01.fine.0")
     for _ in range(2):
         with open_session(model, None, name="mine", say=said.append) as session:
             assert index_files(session) == wanted
@@ -203,18 +170,11 @@ def damage_manifest(folder):
 
 
 def damage_fields(folder):
-    (folder / "manifest.json").write_text('{"format": 1, "parts": []}')
-
-
-def damage_state(folder):
-    path = next(folder.glob("state-*"))
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
+    (folder / "manifest.json").write_text('{"format": 2, "parts": []}')
 
 
 def damage_text(folder):
-    (folder / "text.txt").write_text("Something else.")
+    next(folder.glob("text-*")).write_text("Something else.")
 
 
 def lose(name):
@@ -225,17 +185,15 @@ def lose(name):
 
 
 def cut_store(folder):
-    os.truncate(folder / "layer-03.values", 100)
+    os.truncate(folder / "layer-03.values.0", 100)
 
 
 DAMAGE = [
     damage_manifest,
     damage_fields,
-    damage_state,
     cut_store,
-    lose("state-*"),
-    lose("ids.npy"),
-    lose("layer-01.keys"),
+    lose("ids-*"),
+    lose("layer-01.keys.0"),
 ]
 
 
@@ -256,10 +214,55 @@ def test_damage_is_told_and_force_repairs_it(model, damage):
         assert answer(session) == expected
 
 
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def newest_state(folder):
+    return max(folder.glob("state-*"), key=lambda path: int(path.stem.partition("-")[2]))
+
+
+def test_a_damaged_state_is_read_again_from_the_one_before(model):
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+        expected, expected_answer, total = contents(session), answer(session), len(session.ids)
+    flip(newest_state(session.folder))
+    said = []
+    with open_session(model, None, name="mine", say=said.append) as session:
+        assert total - 64 - 32 < session.length < total
+        assert said == [
+            f"session mine is damaged (state-{total}.safetensors is not what was written); it is"
+            f" read again from token {session.length} on"
+        ]
+        read_all(session)
+        assert answer(session) == expected_answer
+        found = contents(session)
+        assert all(torch.equal(x, found[name]) for name, x in expected.items())
+    for path in session.folder.glob("state-*"):
+        flip(path)
+    with pytest.raises(DamagedFileError, match=r"state-.* is not what was written"):
+        open_session(model, None, name="mine")
+
+
+def test_a_lost_state_or_a_torn_journal_is_an_interrupted_reading(model):
+    with open_session(model, DOCUMENT, name="mine") as session:
+        read_all(session)
+        expected, folder = answer(session), session.folder
+    newest_state(folder).unlink()
+    for damage in (lambda: None, lambda: os.truncate(folder / "journal", 300)):
+        damage()
+        with open_session(model, None, name="mine") as session:
+            assert session.length < len(session.ids)
+            read_all(session)
+            assert answer(session) == expected
+
+
 def test_another_format_is_told(model):
     open_session(model, DOCUMENT, name="mine").close()
-    path = module._sessions() / "mine" / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    path = sessions_folder() / "mine" / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
     with pytest.raises(RequestError, match="written by another version of farspan"):
         open_session(model, DOCUMENT, name="mine")
 
@@ -311,7 +314,7 @@ def test_a_full_disk_loses_nothing(model, monkeypatch, after):
             read_all(session)
     assert not list(session.folder.glob("*.part"))
     with open_session(model, DOCUMENT, name="mine") as session:
-        length = session.manifest.length
+        length = session.length
         assert length == 32 * ((after - 1) // 8)  # the lock, then 2 layers' files, 4 each
         read_all(session)
         assert session.tokens_read == len(session.ids) - length
@@ -329,7 +332,7 @@ def test_a_full_disk_at_the_start_leaves_nothing(model, monkeypatch, cache, afte
     with open_session(model, DOCUMENT, name="mine") as session:
         with pytest.raises(RequestError, match="no room left on the disk"):
             read_all(session)
-        assert session.manifest.length == 0 and not list(session.folder.glob("*.part"))
+        assert session.length == 0 and not list(session.folder.glob("*.part"))
 
 
 def test_too_little_room_is_refused_at_once(model, monkeypatch):
@@ -338,7 +341,7 @@ def test_too_little_room_is_refused_at_once(model, monkeypatch):
     with open_session(model, DOCUMENT) as session:
         with pytest.raises(RequestError, match=r"takes 0.07 GB .* where 0.00 GB are free"):
             session.read()
-        assert session.manifest.length == 0
+        assert session.length == 0
 
 
 def test_a_cache_that_cannot_be_written_is_told(model, monkeypatch, tmp_path):

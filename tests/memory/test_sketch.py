@@ -31,7 +31,7 @@ def write(stem, k, cuts=(), start=0):
 
 
 def files(stem):
-    return [(stem.parent / f"{stem.name}.{x}").read_bytes() for x in ("fine", "coarse")]
+    return [(stem.parent / f"{stem.name}.{x}.0").read_bytes() for x in ("fine", "coarse")]
 
 
 def test_means_are_those_of_the_blocks(tmp_path):
@@ -59,11 +59,11 @@ def test_the_same_bits_however_it_was_cut_and_interrupted(tmp_path_factory, cuts
 
 
 def lose(stem):
-    os.unlink(f"{stem}.fine")
+    os.unlink(f"{stem}.fine.0")
 
 
 def shorten(stem):
-    os.truncate(f"{stem}.coarse", 40)
+    os.truncate(f"{stem}.coarse.0", 40)
 
 
 @pytest.mark.parametrize("damage", [lose, shorten])

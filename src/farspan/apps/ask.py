@@ -118,7 +118,7 @@ def answer(
 ) -> Answer:
     """Answers a question about a session's document, all of which has been read."""
     check_question(question)
-    assert session.manifest.is_complete, "read the session first"
+    assert session.is_complete, "read the session first"
     started = time.perf_counter() if started is None else started
     model = session.model
     search = find_search(recall)
@@ -157,7 +157,7 @@ def answer(
         text=text.strip(),
         citations=_citations(session, looks, f"{question} {text}", search),
         tokens_read=session.tokens_read,
-        tokens_total=session.manifest.length,
+        tokens_total=session.length,
         answer_tokens=count,
         seconds=time.perf_counter() - started,
         tokens_per_second=session.tokens_read / read_seconds if read_seconds else 0.0,

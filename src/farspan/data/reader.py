@@ -51,6 +51,15 @@ class Document:
         more = f" and {len(self.parts) - 1} more" if len(self.parts) > 1 else ""
         return self.parts[0].file + more
 
+    def cut(self, length: int) -> Document:
+        """The first `length` characters, and the files that are in them."""
+        parts = (
+            Part(part.file, part.start, min(part.length, length - part.start))
+            for part in self.parts
+            if part.start < length
+        )
+        return self if length >= len(self.text) else Document(self.text[:length], tuple(parts))
+
     def place(self, offset: int) -> Place | None:
         """The place of a character of `text`, or None in the headers between files."""
         for part in self.parts:

@@ -28,9 +28,9 @@ def find_session(name: str | None, text: str | None) -> Path | None:
     wanted = hashlib.sha256(text.encode()).hexdigest()
     for path in root.glob("*/manifest.json"):
         try:
-            if json.loads(path.read_bytes()).get("text_sha256") == wanted:
+            if json.loads(path.read_bytes())["files"]["text"] == wanted:
                 return path.parent
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError):
             continue  # whatever is wrong with it is told when it is opened
     return None
 
@@ -48,7 +48,7 @@ def read_ahead(folder: Path) -> Thread | None:
 
 
 def _announce(folder: Path) -> None:
-    for keys in sorted(folder.glob("layer-*.keys")):
+    for keys in sorted(folder.glob("layer-*.keys.[0-9]*")):
         for path, start in _slices(keys):
             try:
                 descriptor = os.open(path, os.O_RDONLY)
@@ -63,4 +63,4 @@ def _announce(folder: Path) -> None:
 def _slices(keys: Path) -> Iterator[tuple[Path, int]]:
     for start in range(0, keys.stat().st_size, SLICE):
         yield keys, start
-        yield keys.with_suffix(".values"), start
+        yield keys.with_name(keys.name.replace(".keys.", ".values.")), start

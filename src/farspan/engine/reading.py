@@ -16,7 +16,6 @@ CPU_CHUNK = 512
 """Tokens a chunk: matrices stay in the cache, and Ctrl-C is heard within a second."""
 
 CUDA_CHUNK = 16_384
-CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -46,33 +45,30 @@ def read(
     *,
     chunk: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    on_checkpoint: Callable[[DecoderState], None] | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    on_state: Callable[[DecoderState], None] | None = None,
 ) -> DecoderState:
     """Reads `ids` [T] from where `state` stands to their end, and returns the state there.
 
     Chunks end at multiples of `chunk` tokens, so that a reading that was interrupted gives the
-    state of one that was not. `on_checkpoint` is given the state every `checkpoint_seconds`, at
-    the end, and when anything, such as Ctrl-C, breaks off the reading.
+    state of one that was not. `on_state` is given the state behind each chunk.
     """
     chunk = chunk or default_chunk(decoder.device)
     total, first = len(ids), state.length
-    started = saved = time.perf_counter()
-    kept = state
-    try:
-        while state.length < total:
-            stop = min(total, (state.length // chunk + 1) * chunk)
-            state = _read_chunk(decoder, ids[state.length : stop], state)
-            now = time.perf_counter()
-            if on_checkpoint is not None and now - saved > checkpoint_seconds and stop < total:
-                on_checkpoint(state)
-                kept, saved = state, time.perf_counter()
-            if on_progress is not None:
-                on_progress(Progress(stop, total, (stop - first) / max(now - started, 1e-9)))
-    finally:
-        if on_checkpoint is not None and state is not kept:
-            on_checkpoint(state)
+    started = time.perf_counter()
+    while state.length < total:
+        stop = next_stop(state.length, total, chunk)
+        state = _read_chunk(decoder, ids[state.length : stop], state)
+        if on_state is not None:
+            on_state(state)
+        if on_progress is not None:
+            seconds = max(time.perf_counter() - started, 1e-9)
+            on_progress(Progress(stop, total, (stop - first) / seconds))
     return state
+
+
+def next_stop(length: int, total: int, chunk: int) -> int:
+    """Where the chunk that begins at `length` ends."""
+    return min(total, (length // chunk + 1) * chunk)
 
 
 def _read_chunk(decoder: Decoder, ids: np.ndarray, state: DecoderState) -> DecoderState:

@@ -9,61 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from farspan.engine.layout import stored_layers, write_layout
 from farspan.errors import DamagedFileError
 from farspan.memory.file_store import DTYPE, FileStore
-from farspan.memory.sketch import sketch_bytes
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.full.chunked import FullState
 from farspan.mixers.states import fill, flatten
 from farspan.models.decoder import Decoder, DecoderState
 
 _COPIED_AT_ONCE = 65_536
-
-
-@dataclass(frozen=True)
-class StoredLayer:
-    """A layer whose keys and values grow; each value takes `parts` values of the file's dtype."""
-
-    index: int
-    n_heads: int
-    head_dim: int
-    in_place: bool
-    parts: int
-
-    @property
-    def token_bytes(self) -> int:
-        """Bytes on disk a token, keys and values."""
-        return 2 * self.n_heads * self.head_dim * self.parts * DTYPE.itemsize
-
-    def bytes_on_disk(self, n_tokens: int) -> int:
-        """What the files of `n_tokens` take, the index included where there is one."""
-        index = sketch_bytes(n_tokens, self.token_bytes // 2) if self.in_place else 0
-        return n_tokens * self.token_bytes + index
-
-    def open(self, folder: Path, length: int) -> FileStore:
-        """The layer's files, cut to `length` tokens; `DamagedFileError` if they hold fewer."""
-        stem = folder / f"layer-{self.index:02d}"
-        size = self.head_dim * self.parts
-        return FileStore.open(stem, self.n_heads, size, length=length, indexed=self.in_place)
-
-
-def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
-    """The layers of a decoder whose stores grow while it reads, and how they are kept on disk."""
-    found = []
-    for i, spec in enumerate(decoder.plan.layers[: decoder.plan.read_depth]):
-        if not spec.grows:
-            continue
-        in_place = spec.kind == "recall" and decoder.device.type == "cpu"
-        parts = 1 if in_place else decoder.dtype.itemsize // DTYPE.itemsize
-        config = decoder.config
-        found.append(StoredLayer(i, config.n_kv_heads, config.head_dim, in_place, parts))
-    return tuple(found)
 
 
 class Snapshots:
@@ -78,7 +37,7 @@ class Snapshots:
 
     def layout(self) -> str:
         """What must agree for files to be readable: the layers and their bytes a token."""
-        return ",".join(f"{i}:{layer.token_bytes}" for i, layer in self.layers.items())
+        return write_layout(tuple(self.layers.values()))
 
     def bytes_on_disk(self, n_tokens: int) -> int:
         """What the files of `n_tokens` take."""
@@ -98,7 +57,7 @@ class Snapshots:
         return {path: tensor.detach().cpu().clone() for path, tensor in found.items()}
 
     def flush(self, state: DecoderState) -> None:
-        """Brings copies of stores on a device up to the state's length, and all files to disk."""
+        """Brings copies of stores on a device up to the state's length."""
         for i, copy in self.copies.items():
             store = state.layers[i].store
             for start in range(copy.length, store.length, _COPIED_AT_ONCE):
@@ -106,16 +65,24 @@ class Snapshots:
                 k, v = store.k_bshd[:, start:stop].cpu(), store.v_bshd[:, start:stop].cpu()
                 copy = copy.append(k.view(DTYPE), v.view(DTYPE))
             self.copies[i] = copy
-        stores = (getattr(layer, "store", None) for layer in state.layers)
-        for files in (*self.copies.values(), *stores):
-            if isinstance(files, FileStore):
-                for descriptor in files.descriptors():
-                    os.fsync(descriptor)
 
-    def restore(self, tensors: Mapping[str, Tensor], length: int) -> DecoderState:
-        """The state of which `tensors` was made, with stores cut to its `length`.
+    def sync(self, state: DecoderState) -> None:
+        """Brings all files to disk."""
+        for files in self._files(state):
+            for descriptor in files.descriptors():
+                os.fsync(descriptor)
 
-        Raises `DamagedFileError` for files that hold less, or tensors that do not fit.
+    def sums(self, state: DecoderState) -> dict[str, int]:
+        """Checksums of what the stores' own checksums do not cover yet, by file."""
+        return {k: v for files in self._files(state) for k, v in files.sums().items()}
+
+    def restore(
+        self, tensors: Mapping[str, Tensor], length: int, sums: Mapping[str, int]
+    ) -> DecoderState:
+        """The state of which `tensors` and `sums` were made, over the first `length` stored tokens.
+
+        Raises `DamagedFileError` for files that hold less or something else, or tensors that do
+        not fit.
         """
         stores = self._open(length)
         empty = self.decoder.init_state(open_store=stores.__getitem__)
@@ -126,7 +93,10 @@ class Snapshots:
             ]
         except KeyError as error:
             raise DamagedFileError(f"the saved state lacks {error}") from error
-        return DecoderState(tuple(layers), length)
+        state = DecoderState(tuple(layers), length)
+        if self.sums(state) != dict(sums):
+            raise DamagedFileError("the last tokens in its stores are not what was written")
+        return state
 
     def is_indexed(self) -> bool:
         """Whether the files last opened have an index."""
@@ -156,8 +126,14 @@ class Snapshots:
             place = torch.arange(store.length, dtype=torch.int32, device=self.decoder.device)
             documents = torch.zeros_like(place).unsqueeze(0)
             return FullState(store, documents, None if empty.position_bs is None else place[None])
-        wanted = {path: tensors[path] for path in flatten(empty, str(i))}
+        before = flatten(empty, str(i))
+        wanted = {path: tensors[path] for path in before}
+        _check_shapes(before, wanted)
         return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
+
+    def _files(self, state: DecoderState) -> list[FileStore]:
+        stores = [getattr(layer, "store", None) for layer in state.layers]
+        return [x for x in (*self.copies.values(), *stores) if isinstance(x, FileStore)]
 
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""
@@ -174,3 +150,21 @@ class Snapshots:
             k, v = (x.view(dtype).to(device) for x in (held.k_bshd, held.v_bshd))
             stores[i] = MemoryStore(k, v)
         return stores
+
+
+def _check_shapes(before: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raises `DamagedFileError` unless tensors can be what became of those `before`.
+
+    What is empty at first may have grown, by as much in each part of one state.
+    """
+    grown: dict[str, set[int]] = {}
+    for path, old in before.items():
+        new = found[path]
+        fits = new.ndim == old.ndim and new.dtype == old.dtype
+        if not fits or any(a not in (0, b) for a, b in zip(old.shape, new.shape, strict=True)):
+            raise DamagedFileError(f"the saved {path} has shape {list(new.shape)} of {new.dtype}")
+        places = [b for a, b in zip(old.shape, new.shape, strict=True) if not a]
+        grown.setdefault(path.rpartition(".")[0], set()).update(places)
+    for part, sizes in grown.items():
+        if len(sizes) > 1:
+            raise DamagedFileError(f"the parts of the saved {part} differ in size")

@@ -1,13 +1,11 @@
-"""A store whose keys and values lie in two files, so that memory stays small at any length.
+"""A store whose keys and values lie in files, so that memory stays small at any length.
 
-Layout: token after token, bfloat16 `[Hkv, D]`, keys in `NAME.keys`, values in `NAME.values`.
+Layout: token after token, bfloat16 `[Hkv, D]`, keys in rows `NAME.keys`, values in `NAME.values`.
 Blocks are read into one reused buffer, so the resident memory is that of a block.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,77 +13,39 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from farspan.errors import DamagedFileError, RequestError
+from farspan.memory.rows import CheckedRows, sum_bytes
 from farspan.memory.sketch import COARSE, Sketch
 from farspan.memory.store import KeyValueStore, MemoryStore, OverlayStore
 
 DTYPE = torch.bfloat16
+PARTS = ("keys", "values")
 _INDEXED_AT_ONCE = 65_536
 
 
 class _Files:
-    """The open pair of files and how many tokens they hold."""
+    """The keys and the values of a layer, and memory that blocks of them are read into."""
 
-    def __init__(self, stem: Path, row_bytes: int) -> None:
-        self.stem = stem
+    def __init__(self, stem: Path, row_bytes: int, length: int) -> None:
         self.row_bytes = row_bytes
-        self.descriptors = tuple(
-            os.open(f"{stem}.{part}", os.O_RDWR | os.O_CREAT, 0o600) for part in ("keys", "values")
-        )
+        self.rows = tuple(CheckedRows(Path(f"{stem}.{x}"), row_bytes, length) for x in PARTS)
         self.scratch = [torch.empty(0, dtype=DTYPE), torch.empty(0, dtype=DTYPE)]
-        self.written = 0
-
-    def __del__(self) -> None:
-        for descriptor in getattr(self, "descriptors", ()):
-            os.close(descriptor)
+        self.written = length
+        self.is_cut = False
 
     def cut(self, length: int) -> None:
-        """Drops what lies behind `length` tokens; fewer than that is damage."""
-        for descriptor in self.descriptors:
-            size = os.fstat(descriptor).st_size
-            if size < length * self.row_bytes:
-                raise DamagedFileError(
-                    f"{self.stem} holds {size // self.row_bytes} tokens where the session "
-                    f"promises {length}; delete the session to read the document again"
-                )
-            os.ftruncate(descriptor, length * self.row_bytes)
-        self.written = length
+        """Drops what lies behind `length` tokens."""
+        for rows in self.rows:
+            rows.cut(length)
 
-    def announce(self) -> None:
-        """Has the kernel begin to read both files: the disk is slower than the scan."""
-        if hasattr(os, "posix_fadvise"):
-            for descriptor in self.descriptors:
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-
-    def write(self, part: int, rows: Tensor, length: int) -> None:
-        data = rows.to(DTYPE).contiguous().view(torch.uint8).flatten().numpy().data
-        offset = length * self.row_bytes
-        try:
-            while data:
-                done = os.pwrite(self.descriptors[part], data, offset)
-                data, offset = data[done:], offset + done
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise RequestError(
-                    f"no room left on the disk that holds {self.stem.parent}; free some space "
-                    "or set FARSPAN_CACHE to a larger disk, then ask again: what was read is kept"
-                ) from error
-            raise
+    def write(self, part: int, x: Tensor) -> None:
+        self.rows[part].append(x.to(DTYPE).contiguous().view(torch.uint8).flatten().numpy().data)
 
     def read(self, part: int, start: int, stop: int) -> Tensor:
         elements = (stop - start) * self.row_bytes // DTYPE.itemsize
         if self.scratch[part].numel() < elements:
             self.scratch[part] = torch.empty(elements, dtype=DTYPE)
         rows = self.scratch[part][:elements]
-        data = rows.view(torch.uint8).numpy().data
-        offset = start * self.row_bytes
-        while data:
-            done = os.preadv(self.descriptors[part], [data], offset)
-            if not done:
-                raise DamagedFileError(
-                    f"{self.stem} ends early; delete the session to read the document again"
-                )
-            data, offset = data[done:], offset + done
+        self.rows[part].read_into(rows.view(torch.uint8).numpy().data, start)
         return rows
 
     def gather(self, part: int, blocks: Tensor, size: int) -> Tensor:
@@ -93,19 +53,14 @@ class _Files:
 
         The kernel is told of all of them first, so that a cold disk serves them together.
         """
-        descriptor, block_bytes = self.descriptors[part], size * self.row_bytes
-        if hasattr(os, "posix_fadvise"):
-            for start, stop in runs(blocks):
-                offset, count = start * block_bytes, (stop - start) * block_bytes
-                os.posix_fadvise(descriptor, offset, count, os.POSIX_FADV_WILLNEED)
+        block_bytes = size * self.row_bytes
+        for start, stop in runs(blocks):
+            self.rows[part].announce(start * size, stop * size)
         rows = torch.empty(len(blocks) * block_bytes // DTYPE.itemsize, dtype=DTYPE)
         data, at = rows.view(torch.uint8).numpy().data, 0
         for start, stop in runs(blocks):
             count = (stop - start) * block_bytes
-            if os.preadv(descriptor, [data[at : at + count]], start * block_bytes) != count:
-                raise DamagedFileError(
-                    f"{self.stem} ends early; delete the session to read the document again"
-                )
+            self.rows[part].read_into(data[at : at + count], start * size)
             at += count
         return rows.view(len(blocks) * size, -1)
 
@@ -134,16 +89,13 @@ class FileStore(KeyValueStore):
     def open(
         cls, stem: Path, n_heads: int, head_dim: int, *, length: int = 0, indexed: bool = False
     ) -> FileStore:
-        """Opens or creates `stem.keys` and `stem.values` and cuts them to `length` tokens.
+        """The first `length` tokens in `stem.keys` and `stem.values`; 0 starts a new store.
 
         With `indexed` also the index, which `mend_index` completes where it covers less. Raises
         `DamagedFileError` if keys or values hold fewer tokens.
         """
-        files = _Files(stem, n_heads * head_dim * DTYPE.itemsize)
-        files.cut(length)
-        sketch = Sketch(stem, (n_heads, head_dim)) if indexed else None
-        if sketch is not None:
-            sketch.cut(length)
+        files = _Files(stem, n_heads * head_dim * DTYPE.itemsize, length)
+        sketch = Sketch(stem, (n_heads, head_dim), length) if indexed else None
         return cls(files, n_heads, head_dim, length, sketch)
 
     @property
@@ -155,12 +107,21 @@ class FileStore(KeyValueStore):
         """Writes behind the last token. Raises `RequestError` on a full disk."""
         assert k_bthd.shape[0] == 1, "a file store holds one row"
         assert self.files.written == self.tokens, "fork a file store before asking"
-        self.files.write(0, k_bthd, self.tokens)
-        self.files.write(1, v_bthd, self.tokens)
-        self.files.written = self.tokens + k_bthd.shape[1]
-        after = replace(self, tokens=self.files.written)
+        if not self.files.is_cut:
+            self.cut()
+        self.files.is_cut = False  # until all is written: what a full disk leaves is cut again
+        self.files.write(0, k_bthd)
+        self.files.write(1, v_bthd)
+        after = replace(self, tokens=self.tokens + k_bthd.shape[1])
         after.mend_index()
+        self.files.written, self.files.is_cut = after.tokens, True
         return after
+
+    def cut(self) -> None:
+        """Drops what lies behind in the files, the index first: it must never tell of others."""
+        if self.sketch is not None:
+            self.sketch.cut(self.tokens)
+        self.files.cut(self.tokens)
 
     def lacks_index(self) -> bool:
         """Whether complete blocks are not indexed."""
@@ -178,13 +139,24 @@ class FileStore(KeyValueStore):
     def announce(self, *, whole: bool) -> None:
         """Has the kernel begin to read what will be asked: the `whole` store, or the index."""
         if whole or self.sketch is None:
-            self.files.announce()
+            for rows in self.files.rows:
+                rows.announce()
         else:
             self.sketch.announce()
 
     def descriptors(self) -> tuple[int, ...]:
         """The open files, to be brought to disk."""
-        return self.files.descriptors + (() if self.sketch is None else self.sketch.descriptors)
+        index = () if self.sketch is None else self.sketch.descriptors
+        return tuple(x for rows in self.files.rows for x in rows.descriptors) + index
+
+    def sums(self) -> dict[str, int]:
+        """Checksums, by file, of the tokens that fill no block yet."""
+        return {x.path.name: x.sum_behind_blocks(self.tokens) for x in self.files.rows}
+
+    def first_damage(self) -> int | None:
+        """The first token of the first block that is not what was written, None if all are."""
+        found = [rows.first_damage() for rows in self.files.rows]
+        return min((token for token in found if token is not None), default=None)
 
     def gather(self, blocks: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Keys and values of sorted blocks `[n]` of `size` tokens, each `[n * size, Hkv, D]`."""
@@ -211,9 +183,9 @@ class FileStore(KeyValueStore):
         return MemoryStore(self._shape(keys), self.values(0, self.tokens).clone())
 
     def held_bytes(self) -> int:
-        """Bytes on disk, the index included."""
+        """Bytes on disk, checksums and the index included."""
         index = 0 if self.sketch is None else self.sketch.held_bytes()
-        return 2 * self.tokens * self.files.row_bytes + index
+        return 2 * (self.tokens * self.files.row_bytes + sum_bytes(self.tokens)) + index
 
     def _shape(self, rows: Tensor) -> Tensor:
         return rows.view(1, -1, self.n_heads, self.head_dim)
