@@ -6,8 +6,10 @@ from farspan.apps import citations
 from farspan.apps.ask import answer, ask, prompt_ids
 from farspan.data.reader import document_from_text
 from farspan.engine.generate import Sampling
+from farspan.engine.names import sessions_folder
 from farspan.engine.session import open_session
-from farspan.errors import RequestError
+from farspan.engine.verify import verify
+from farspan.errors import DamagedFileError, RequestError
 from farspan.memory.search import Search
 from tests.tiny import STORY, make_model
 
@@ -91,3 +93,13 @@ def test_an_empty_question_reads_nothing(model, tmp_path):
     with pytest.raises(RequestError, match="the question is empty"):
         ask(DOCUMENT, " \n", model)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_block_is_told_with_what_to_do(model):
+    first = ask(DOCUMENT, "What fell?", model, session="s")
+    path = next(sessions_folder().glob("s/layer-01.keys.0"))
+    path.write_bytes(b"!" + path.read_bytes()[1:])
+    with pytest.raises(DamagedFileError, match=r"session s is damaged .*verify --repair s has it"):
+        ask(None, "What fell?", model, session="s")
+    assert verify("s", repair=True).repaired
+    assert ask(None, "What fell?", model, session="s").text == first.text

@@ -7,6 +7,7 @@ import torch
 
 from farspan.data.reader import document_from_text
 from farspan.engine.generate import Sampling, generate
+from farspan.engine.layers import open_layer
 from tests.tiny import STORY
 
 DOCUMENT = document_from_text(STORY * 6, "story.txt")
@@ -28,7 +29,7 @@ def contents(session):
     """Everything a state holds, as bytes."""
     found = dict(session.snapshots.tensors(session.state))
     for i, layer in session.snapshots.layers.items():
-        store = layer.open(session.folder, session.state.length).load()
+        store = open_layer(layer, session.folder, session.state.length).load()
         found |= {f"{i}.k": store.k_bshd, f"{i}.v": store.v_bshd}
     return {
         name: x.clone(memory_format=torch.contiguous_format).view(torch.uint8)

@@ -102,13 +102,12 @@ def test_every_flipped_bit_is_found_when_its_block_is_first_read(tmp_path):
 
 
 def test_files_that_are_missing_or_short_are_damage(tmp_path):
-    rows = Rows(tmp_path / "x", WIDTH)
-    rows.append(memoryview(some(10, 0).tobytes()))
-    share(tmp_path, tmp_path / "fork")
-    fork = Rows(tmp_path / "fork" / "x", WIDTH)
-    fork.append(memoryview(some(10, 1).tobytes()))
-    assert sorted(p.name for p in (tmp_path / "fork").iterdir()) == ["x.0", "x.10"]
+    (tmp_path / "one").mkdir()
+    Rows(tmp_path / "one" / "x", WIDTH).append(memoryview(some(10, 0).tobytes()))
+    share(tmp_path / "one", tmp_path / "two")
+    Rows(tmp_path / "two" / "x", WIDTH).append(memoryview(some(10, 1).tobytes()))
+    assert sorted(p.name for p in (tmp_path / "two").iterdir()) == ["x.0", "x.10"]
     for name in ("x.10", "x.0"):
-        (tmp_path / "fork" / name).unlink()
+        (tmp_path / "two" / name).unlink()
         with pytest.raises(DamagedFileError, match="rows where 20 were written"):
-            Rows(tmp_path / "fork" / "x", WIDTH, 20)
+            Rows(tmp_path / "two" / "x", WIDTH, 20)

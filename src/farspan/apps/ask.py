@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from farspan.data.reader import Document
 from farspan.engine.generate import Sampling, advance, generate
 from farspan.engine.reading import Progress
 from farspan.engine.session import Session, open_session
-from farspan.errors import RequestError
+from farspan.errors import DamagedFileError, RequestError
 from farspan.memory.scan import AttentionWatch
 from farspan.memory.search import Search
 from farspan.models.load import LoadedModel, Say
@@ -60,6 +61,7 @@ def ask(
     session: str | None = None,
     force: bool = False,
     recall: str = "exact",
+    budget: int | None = None,
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -69,14 +71,18 @@ def ask(
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
     `recall` is "exact", where the answer sees everything, or "index", where beyond 256K tokens it
-    sees the blocks that the index finds, which is faster. `on_text` hears the answer as it comes,
+    sees the blocks that the index finds, which is faster. `budget` is what all sessions may take
+    on disk. `on_text` hears the answer as it comes,
     `say` what is done otherwise than expected. Errors are those of `open_session` and
     `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)
     find_search(recall)
-    with open_session(model, document, name=session, force=force, say=say) as opened:
+    with (
+        open_session(model, document, name=session, force=force, budget=budget, say=say) as opened,
+        _damage_told(opened),
+    ):
         reading = time.perf_counter()
         opened.read(on_progress)
         read = time.perf_counter() - reading
@@ -91,6 +97,18 @@ def ask(
             started=started,
             read_seconds=read,
         )
+
+
+@contextmanager
+def _damage_told(session: Session) -> Iterator[None]:
+    """Adds to what is damaged how it is repaired."""
+    try:
+        yield
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"session {session.name} is damaged ({error}); farspan sessions verify --repair"
+            f" {session.name} has it read again from before the damage"
+        ) from error
 
 
 def check_question(question: str) -> None:

@@ -67,6 +67,13 @@ Recall = Annotated[
         help="Look at everything, or beyond 256K tokens where an index points: faster, less sure.",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="20GB",
+        help="What all sessions may take on disk; those used longest ago are deleted for it.",
+    ),
+]
 Temperature = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")]
 TopP = Annotated[float, typer.Option(help="Sample from the likeliest tokens of this share.")]
 Seed = Annotated[int, typer.Option(help="Makes sampling repeatable.")]
@@ -86,6 +93,7 @@ def ask(
     dtype: Dtype = None,
     force: Force = False,
     recall: Recall = "exact",
+    budget: Budget = None,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
     seed: Seed = 0,
@@ -104,11 +112,13 @@ def ask(
 
     from farspan.apps.ask import ask as ask_document
     from farspan.apps.ask import find_search
+    from farspan.engine.budget import disk_budget
     from farspan.engine.generate import Sampling
     from farspan.models.default import DEFAULT_MODEL
     from farspan.models.load import load_model
 
     find_search(recall)
+    limit = disk_budget(budget)
     sampling = Sampling(max_tokens, temperature, top_p, seed)
     stored = _stored(session, document, model)
     if stored is not None:
@@ -134,6 +144,7 @@ def ask(
                 session=session,
                 force=force,
                 recall=recall,
+                budget=limit,
                 sampling=sampling,
                 on_text=on_text,
                 on_progress=bar,

@@ -55,27 +55,25 @@ def boot_id() -> str:
 
 def read_journal(folder: Path) -> list[Commit]:
     """The commits that may hold, by length. Raises `DamagedFileError` if it cannot be read."""
-    try:
-        lines = (folder / FILE).read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DamagedFileError(f"{FILE} cannot be read: {error.strerror}") from error
-    found: dict[int, Commit] = {}
-    for line in lines:
-        commit = _parse(line)
-        if commit is not None and (folder / commit.state).exists():
-            found[commit.length] = commit
-    return [found[length] for length in sorted(found) if found[length].boot in ("", boot_id())]
+    found = parse_journal(_contents(folder))[0]
+    return [x for x in found if x.boot in ("", boot_id()) and (folder / x.state).exists()]
 
 
 def damaged_lines(folder: Path) -> int:
     """Lines of the journal that are not what was written."""
-    try:
-        lines = (folder / FILE).read_bytes().splitlines()
-    except FileNotFoundError:
-        return 0
-    return sum(line != b"" and _parse(line) is None for line in lines)
+    return parse_journal(_contents(folder))[1]
+
+
+def parse_journal(data: bytes) -> tuple[list[Commit], int]:
+    """All commits by length, the last of each, and how many lines are not what was written."""
+    found, damaged = {}, 0
+    for line in data.splitlines():
+        commit = _parse(line)
+        if commit is not None:
+            found[commit.length] = commit
+        elif line:
+            damaged += 1
+    return [found[length] for length in sorted(found)], damaged
 
 
 def append_commit(folder: Path, commit: Commit) -> None:
@@ -95,7 +93,7 @@ def append_commit(folder: Path, commit: Commit) -> None:
 def rewrite_journal(folder: Path, commits: Iterable[Commit]) -> None:
     """Makes these the only commits, and removes the state files of all others."""
     commits = list(commits)
-    write_whole(folder / FILE, b"".join(map(_line, commits)), mode=0o600)
+    write_whole(folder / FILE, journal_bytes(commits), mode=0o600)
     drop_states(folder, commits)
 
 
@@ -126,6 +124,20 @@ def worth_keeping(lengths: Iterable[int], n_tokens: int, every: int) -> list[int
             if lengths[-1] // every - interval < 4 * (interval & -interval):
                 kept.add(length)
     return sorted(kept)
+
+
+def _contents(folder: Path) -> bytes:
+    try:
+        return (folder / FILE).read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DamagedFileError(f"{FILE} cannot be read: {error.strerror}") from error
+
+
+def journal_bytes(commits: Iterable[Commit]) -> bytes:
+    """A journal of these commits."""
+    return b"".join(map(_line, commits))
 
 
 def _line(commit: Commit) -> bytes:

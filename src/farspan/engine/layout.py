@@ -1,18 +1,15 @@
-"""What of a decoder's state grows with the document, and how it is kept in files."""
+"""What of a state grows with the document, and in which files it is kept."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from farspan.errors import RequestError
-from farspan.memory.file_store import DTYPE, PARTS, FileStore
-from farspan.memory.rows import sum_bytes
-from farspan.memory.sketch import sketch_bytes
-from farspan.models.decoder import Decoder
+from farspan.memory.rows import PARTS, sum_bytes
 
 STORES = ("bf16",)
+VALUE_BYTES = 2
 _LAYER = re.compile(r"(\d{1,4}):(\d{1,4})x(\d{1,5}):([a-z0-9]{1,8})")
 
 
@@ -40,7 +37,7 @@ class StoredLayer:
     @property
     def row_bytes(self) -> int:
         """Bytes of a token's keys, or values."""
-        return self.n_heads * self.width * DTYPE.itemsize
+        return self.n_heads * self.width * VALUE_BYTES
 
     @property
     def token_bytes(self) -> float:
@@ -54,29 +51,6 @@ class StoredLayer:
             found[f"{self.stem}.{part}.0"] = n_tokens * self.row_bytes
             found[f"{self.stem}.{part}.sums.0"] = sum_bytes(n_tokens)
         return {name: size for name, size in found.items() if size}
-
-    def bytes_on_disk(self, n_tokens: int) -> int:
-        """What the files of so many tokens take, the index included where there is one."""
-        index = sketch_bytes(n_tokens, self.row_bytes) if self.in_place else 0
-        return sum(self.files(n_tokens).values()) + index
-
-    def open(self, folder: Path, length: int) -> FileStore:
-        """Its first `length` tokens; `DamagedFileError` if the files hold fewer."""
-        stem = folder / self.stem
-        return FileStore.open(stem, self.n_heads, self.width, length=length, indexed=self.in_place)
-
-
-def stored_layers(decoder: Decoder) -> tuple[StoredLayer, ...]:
-    """The layers of a decoder whose stores grow while it reads, and how they are kept on disk."""
-    found = []
-    for i, spec in enumerate(decoder.plan.layers[: decoder.plan.read_depth]):
-        if not spec.grows:
-            continue
-        in_place = spec.kind == "recall" and decoder.device.type == "cpu"
-        parts = 1 if in_place else decoder.dtype.itemsize // DTYPE.itemsize
-        config = decoder.config
-        found.append(StoredLayer(i, config.n_kv_heads, config.head_dim * parts, in_place=in_place))
-    return tuple(found)
 
 
 def write_layout(layers: tuple[StoredLayer, ...]) -> str:

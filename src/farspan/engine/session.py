@@ -7,7 +7,8 @@ from pathlib import Path
 
 from farspan.data.reader import Document
 from farspan.engine.journal import read_journal
-from farspan.engine.layout import stored_layers, write_layout
+from farspan.engine.layers import stored_layers
+from farspan.engine.layout import write_layout
 from farspan.engine.lock import SessionLock
 from farspan.engine.manifest import FILE, Manifest, sha256
 from farspan.engine.names import UNNAMED, checked_name, known_names, sessions_folder
@@ -27,16 +28,19 @@ def open_session(
     *,
     name: str | None = None,
     force: bool = False,
+    budget: int | None = None,
     say: Say = lambda message: None,
 ) -> Session:
     """Opens the session of a document, or the named one, and makes it where there is none.
 
-    Without a document, `name` must exist and brings its own; `force` starts over; `say` is told
-    what is done otherwise than expected. Raises
-    `RequestError` if the name holds another document or was read by another model, or another
-    process is using it; `DamagedFileError` if its files are not what was written.
+    Without a document, `name` must exist and brings its own; `force` starts over; `budget` is
+    what all sessions may take on disk, and others are deleted for; `say` is told what is done
+    otherwise than expected. Raises `RequestError` if the name holds another document or was read
+    by another model, or another process is using it; `DamagedFileError` if its files are not what
+    was written.
     """
-    session = _locked(model, document, name, say)
+    folder, lock = _locked(model, document, name)
+    session = Session(model, folder, lock, budget=budget, say=say)
     try:
         with told_if_full(session.folder.parent):
             _fill(session, document, name, force)
@@ -124,8 +128,10 @@ def stored_settings(name: str) -> Manifest | None:
         ) from error
 
 
-def _locked(model: LoadedModel, document: Document | None, name: str | None, say: Say) -> Session:
-    """A session without content, and with its lock file open."""
+def _locked(
+    model: LoadedModel, document: Document | None, name: str | None
+) -> tuple[Path, SessionLock]:
+    """The folder of a session, and its lock, not taken yet."""
     root = sessions_folder()
     if name is None:
         if document is None:
@@ -144,4 +150,4 @@ def _locked(model: LoadedModel, document: Document | None, name: str | None, say
             f"sessions cannot be kept in {root} ({error.strerror}); set FARSPAN_CACHE to a folder"
             " that can be written"
         ) from error
-    return Session(model, folder, lock, say)
+    return folder, lock

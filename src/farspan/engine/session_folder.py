@@ -24,6 +24,7 @@ from safetensors.torch import save as save_tensors
 from farspan.data.reader import Document
 from farspan.engine import journal, reading
 from farspan.engine.branch import begin_like, find_beginning, first_difference, usable
+from farspan.engine.budget import check_room, make_room
 from farspan.engine.journal import Commit
 from farspan.engine.lock import SessionLock
 from farspan.engine.manifest import Manifest, array_bytes, sha256
@@ -57,8 +58,17 @@ class Session:
     state: DecoderState
     manifest: Manifest
 
-    def __init__(self, model: LoadedModel, folder: Path, lock: SessionLock, say: Say) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        folder: Path,
+        lock: SessionLock,
+        *,
+        budget: int | None,
+        say: Say,
+    ) -> None:
         self.model = model
+        self.budget = budget
         self.say = say
         self.folder = folder
         self.snapshots = Snapshots(model.decoder, folder)
@@ -101,7 +111,7 @@ class Session:
         """
         if self.is_complete:
             return
-        self._check_room()
+        self._make_room()
         if self._broken_off:
             self.load()
         chunk = chunk or reading.default_chunk(self.model.device)
@@ -153,16 +163,11 @@ class Session:
     ) -> None:
         self.close()
 
-    def _check_room(self) -> None:
+    def _make_room(self) -> None:
         missing = self.manifest.n_tokens - self.length
         needed = self.snapshots.bytes_on_disk(missing) + SPARE_BYTES
-        free = shutil.disk_usage(self.folder).free
-        if needed > free:
-            raise RequestError(
-                f"reading {missing:,} tokens takes {needed / 1e9:.2f} GB on the disk that holds"
-                f" {self.folder}, where {free / 1e9:.2f} GB are free; free some space or set"
-                " FARSPAN_CACHE to a folder on a larger disk"
-            )
+        make_room(needed, self.budget, self.folder, self.say)
+        check_room(needed, self.folder, f"reading {missing:,} tokens")
 
     def _keep(self, state: DecoderState, chunk: int, checkpoint_seconds: float) -> None:
         """Commits a state if it is time to, or if it is one to go back to later."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from farspan.engine.layout import stored_layers, write_layout
+from farspan.engine.layers import bytes_on_disk, open_layer, stored_layers
+from farspan.engine.layout import write_layout
 from farspan.errors import DamagedFileError
 from farspan.memory.file_store import DTYPE, FileStore
 from farspan.memory.store import KeyValueStore, MemoryStore
@@ -41,7 +42,7 @@ class Snapshots:
 
     def bytes_on_disk(self, n_tokens: int) -> int:
         """What the files of `n_tokens` take."""
-        return sum(layer.bytes_on_disk(n_tokens) for layer in self.layers.values())
+        return sum(bytes_on_disk(layer, n_tokens) for layer in self.layers.values())
 
     def empty(self) -> DecoderState:
         """The state before the first token, on empty files."""
@@ -140,7 +141,7 @@ class Snapshots:
         stores: dict[int, KeyValueStore] = {}
         self.copies, self._in_place = {}, []
         for i, layer in self.layers.items():
-            files = layer.open(self.folder, length)
+            files = open_layer(layer, self.folder, length)
             if layer.in_place:
                 stores[i] = files
                 self._in_place.append(files)

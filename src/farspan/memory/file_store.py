@@ -13,12 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from farspan.memory.rows import CheckedRows, sum_bytes
+from farspan.memory.rows import PARTS, CheckedRows, sum_bytes
 from farspan.memory.sketch import COARSE, Sketch
 from farspan.memory.store import KeyValueStore, MemoryStore, OverlayStore
 
 DTYPE = torch.bfloat16
-PARTS = ("keys", "values")
 _INDEXED_AT_ONCE = 65_536
 
 

@@ -20,6 +20,9 @@ from farspan.files import told_if_full
 CHECKED = 256
 """Tokens that share a checksum."""
 
+PARTS = ("keys", "values")
+"""What a layer keeps rows of."""
+
 SUMS = ".sums"
 _SUM_BYTES = 4
 
