@@ -224,3 +224,15 @@ def test_version_and_unknown_commands(farspan):
     assert (code, out) == (2, "") and "aks" in err and "Traceback" not in err
     code, out, err = farspan("ask", "story.txt", "Why?", "--max-tokens", "0")
     assert (code, out) == (2, "") and "--max-tokens" in err
+
+
+def test_a_session_keeps_its_store_and_grows_with_its_file(farspan, place):
+    first = report(farspan, "story.txt", "What fell?", "--session", "s", "--store", "int8")
+    assert report(farspan, "What fell?", "--session", "s")["answer"] == first["answer"]
+    code, _, err = ask(farspan, "What fell?", "--session", "s", "--store", "int4")
+    assert code == 2 and "session s is kept in int8, not in int4" in err
+    (place / "story.txt").write_text(STORY * 4 + "The end.")
+    code, _, err = ask(farspan, "story.txt", "What fell?", "--session", "s")
+    assert code == 0 and "story.txt has grown since session s read it" in err
+    code, _, err = ask(farspan, "other.md", "What fell?", "--budget", "1k")
+    assert code == 2 and "over the budget of 1 kB" in err

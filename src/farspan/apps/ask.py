@@ -61,6 +61,7 @@ def ask(
     session: str | None = None,
     force: bool = False,
     recall: str = "exact",
+    store: str | None = None,
     budget: int | None = None,
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
@@ -71,16 +72,17 @@ def ask(
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
     `recall` is "exact", where the answer sees everything, or "index", where beyond 256K tokens it
-    sees the blocks that the index finds, which is faster. `budget` is what all sessions may take
-    on disk. `on_text` hears the answer as it comes,
-    `say` what is done otherwise than expected. Errors are those of `open_session` and
-    `Session.read`.
+    sees the blocks that the index finds, which is faster. `store` is how keys and values are kept,
+    `budget` what all sessions may take on disk. `on_text` hears the answer as it comes, `say` what
+    is done otherwise than expected. Errors are those of `open_session` and `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)
     find_search(recall)
     with (
-        open_session(model, document, name=session, force=force, budget=budget, say=say) as opened,
+        open_session(
+            model, document, name=session, force=force, store=store, budget=budget, say=say
+        ) as opened,
         _damage_told(opened),
     ):
         reading = time.perf_counter()

@@ -67,6 +67,13 @@ Recall = Annotated[
         help="Look at everything, or beyond 256K tokens where an index points: faster, less sure.",
     ),
 ]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="bf16|int8|int4",
+        help="How keys and values are kept: 16 bits, or 8 or 4, which takes less of the disk.",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(
@@ -93,6 +100,7 @@ def ask(
     dtype: Dtype = None,
     force: Force = False,
     recall: Recall = "exact",
+    store: Store = None,
     budget: Budget = None,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -144,6 +152,7 @@ def ask(
                 session=session,
                 force=force,
                 recall=recall,
+                store=store,
                 budget=limit,
                 sampling=sampling,
                 on_text=on_text,

@@ -6,18 +6,19 @@ import re
 from dataclasses import dataclass
 
 from farspan.errors import RequestError
-from farspan.memory.rows import PARTS, sum_bytes
+from farspan.memory.rows import CHECKED, PARTS
+from farspan.memory.sizes import STORES, row_bytes, row_tokens
 
-STORES = ("bf16",)
-VALUE_BYTES = 2
+SUM_BYTES = 4
 _LAYER = re.compile(r"(\d{1,4}):(\d{1,4})x(\d{1,5}):([a-z0-9]{1,8})")
 
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A layer whose keys and values grow: `n_heads` times `width` values of the file's dtype each.
+    """A layer whose keys and values grow: `n_heads` times `width` numbers each.
 
-    `in_place` says that its store is the files themselves, which then have an index.
+    `store` is one of `STORES`. `in_place` says that its store is the files themselves, not a copy
+    of them; in bfloat16 these have an index.
     """
 
     index: int
@@ -35,21 +36,27 @@ class StoredLayer:
         return f"layer-{self.index:02d}"
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of a token's keys, or values."""
-        return self.n_heads * self.width * VALUE_BYTES
+    def is_indexed(self) -> bool:
+        """Whether an index is kept beside the keys."""
+        return self.in_place and self.store == STORES[0]
 
     @property
     def token_bytes(self) -> float:
         """Bytes of a token's keys and values."""
-        return 2 * self.row_bytes
+        return sum(self.row_bytes(part) for part in range(len(PARTS))) / row_tokens(self.store)
+
+    def row_bytes(self, part: int) -> int:
+        """Bytes of a row in the files of one of `PARTS`."""
+        return row_bytes(self.store, self.n_heads, self.width, part)
 
     def files(self, n_tokens: int) -> dict[str, int]:
         """Names and sizes of the files that hold so many tokens, whole and without an index."""
         found: dict[str, int] = {}
-        for part in PARTS:
-            found[f"{self.stem}.{part}.0"] = n_tokens * self.row_bytes
-            found[f"{self.stem}.{part}.sums.0"] = sum_bytes(n_tokens)
+        size = row_tokens(self.store)
+        rows = n_tokens // size
+        for i, part in enumerate(PARTS):
+            found[f"{self.stem}.{part}.0"] = rows * self.row_bytes(i)
+            found[f"{self.stem}.{part}.sums.0"] = rows // (CHECKED // size) * SUM_BYTES
         return {name: size for name, size in found.items() if size}
 
 
@@ -69,3 +76,8 @@ def parse_layout(text: str) -> tuple[StoredLayer, ...]:
     if len({layer.index for layer in layers}) < len(layers):
         raise RequestError(f"the layout {text!r} names a layer twice")
     return tuple(layers)
+
+
+def store_of(layout: str) -> str:
+    """The kind of the stores in a layout. Raises `RequestError` if it is not one."""
+    return next((layer.store for layer in parse_layout(layout)), STORES[0])

@@ -83,7 +83,7 @@ def _add_stream(tar: tarfile.TarFile, name: str, size: int, stream: object) -> N
 
 
 def _add_layer(tar: tarfile.TarFile, folder: Path, layer: StoredLayer, length: int) -> None:
-    for rows in open_layer(layer, folder, length).files.rows if length else ():
+    for rows in open_layer(layer, folder, length).rows if length else ():
         for part in (rows, rows.sums):
             if part.length:
                 size = part.length * part.row_bytes

@@ -8,13 +8,14 @@ from pathlib import Path
 from farspan.data.reader import Document
 from farspan.engine.journal import read_journal
 from farspan.engine.layers import stored_layers
-from farspan.engine.layout import write_layout
+from farspan.engine.layout import store_of, write_layout
 from farspan.engine.lock import SessionLock
 from farspan.engine.manifest import FILE, Manifest, sha256
 from farspan.engine.names import UNNAMED, checked_name, known_names, sessions_folder
 from farspan.engine.session_folder import Session
 from farspan.errors import DamagedFileError, RequestError
 from farspan.files import told_if_full
+from farspan.memory.sizes import STORES
 from farspan.models.load import LoadedModel, Say
 
 __all__ = ["Session", "open_session", "stored_settings"]
@@ -28,19 +29,26 @@ def open_session(
     *,
     name: str | None = None,
     force: bool = False,
+    store: str | None = None,
     budget: int | None = None,
     say: Say = lambda message: None,
 ) -> Session:
     """Opens the session of a document, or the named one, and makes it where there is none.
 
-    Without a document, `name` must exist and brings its own; `force` starts over; `budget` is
-    what all sessions may take on disk, and others are deleted for; `say` is told what is done
-    otherwise than expected. Raises `RequestError` if the name holds another document or was read
-    by another model, or another process is using it; `DamagedFileError` if its files are not what
-    was written.
+    Without a document, `name` must exist and brings its own; `force` starts over; `store` is how
+    keys and values are kept, one of `STORES`, by default as they are in the session, else bf16;
+    `budget` is what all sessions may take on disk, and others are deleted for; `say` is told what
+    is done otherwise than expected. Raises `RequestError` if the name holds another document or
+    was read by another model, or another process is using it; `DamagedFileError` if its files are
+    not what was written.
     """
-    folder, lock = _locked(model, document, name)
-    session = Session(model, folder, lock, budget=budget, say=say)
+    folder, lock = _locked(model, document, name, store)
+    try:
+        kept = store or _kept_store(folder)
+        session = Session(model, folder, lock, store=kept, budget=budget, say=say)
+    except BaseException:
+        lock.close()
+        raise
     try:
         with told_if_full(session.folder.parent):
             _fill(session, document, name, force)
@@ -90,6 +98,15 @@ def _is_read(stored: Manifest, folder: Path) -> bool:
     return bool(commits) and commits[-1].length == stored.n_tokens
 
 
+def _kept_store(folder: Path) -> str:
+    """How a session's keys and values are kept; what is wrong with it is told when it is read."""
+    try:
+        stored = Manifest.read(folder)
+        return STORES[0] if stored is None else store_of(stored.layout)
+    except RequestError:
+        return STORES[0]
+
+
 def _check_continues(session: Session, document: Document) -> None:
     """Raises `RequestError` if a document is not what became of a session's."""
     before = session.manifest.load(session.folder)[0]
@@ -112,6 +129,9 @@ def _check_same(stored: Manifest, session: Session) -> None:
     if stored.position != model.position:
         was, now = (x or "the checkpoint's own" for x in (stored.position, model.position))
         raise RequestError(f"session {name} was read with positions {was}, not {now}; {otherwise}")
+    kept, asked = store_of(stored.layout), store_of(session.snapshots.layout())
+    if kept != asked:
+        raise RequestError(f"session {name} is kept in {kept}, not in {asked}; {otherwise}")
     if stored.identity != model.identity or stored.layout != session.snapshots.layout():
         raise RequestError(f"session {name} was read with other weights; {otherwise}")
 
@@ -129,14 +149,14 @@ def stored_settings(name: str) -> Manifest | None:
 
 
 def _locked(
-    model: LoadedModel, document: Document | None, name: str | None
+    model: LoadedModel, document: Document | None, name: str | None, store: str | None
 ) -> tuple[Path, SessionLock]:
     """The folder of a session, and its lock, not taken yet."""
     root = sessions_folder()
     if name is None:
         if document is None:
             raise RequestError("no document was given, nor the name of a session")
-        layout = write_layout(stored_layers(model.decoder))
+        layout = write_layout(stored_layers(model.decoder, store or STORES[0]))
         keys = (sha256(document.text.encode()), model.identity, layout)
         folder = root / (UNNAMED + sha256("\n".join(keys).encode())[:24])
     else:

@@ -64,6 +64,7 @@ class Session:
         folder: Path,
         lock: SessionLock,
         *,
+        store: str,
         budget: int | None,
         say: Say,
     ) -> None:
@@ -71,7 +72,7 @@ class Session:
         self.budget = budget
         self.say = say
         self.folder = folder
-        self.snapshots = Snapshots(model.decoder, folder)
+        self.snapshots = Snapshots(model.decoder, folder, store)
         self.commits: list[Commit] = []
         self.tokens_read = 0
         self.lock = lock

@@ -17,7 +17,10 @@ from torch import Tensor
 from farspan.engine.layers import bytes_on_disk, open_layer, stored_layers
 from farspan.engine.layout import write_layout
 from farspan.errors import DamagedFileError
+from farspan.memory.disk_store import DiskStore
 from farspan.memory.file_store import DTYPE, FileStore
+from farspan.memory.quantised_store import QuantisedFileStore
+from farspan.memory.sizes import STORES
 from farspan.memory.store import KeyValueStore, MemoryStore
 from farspan.mixers.full.chunked import FullState
 from farspan.mixers.states import fill, flatten
@@ -27,14 +30,14 @@ _COPIED_AT_ONCE = 65_536
 
 
 class Snapshots:
-    """Saves and restores the states of one decoder in one folder."""
+    """Saves and restores the states of one decoder in one folder; `store` is one of `STORES`."""
 
-    def __init__(self, decoder: Decoder, folder: Path) -> None:
+    def __init__(self, decoder: Decoder, folder: Path, store: str = STORES[0]) -> None:
         self.decoder = decoder
         self.folder = folder
-        self.layers = {layer.index: layer for layer in stored_layers(decoder)}
+        self.layers = {layer.index: layer for layer in stored_layers(decoder, store)}
         self.copies: dict[int, FileStore] = {}
-        self._in_place: list[FileStore] = []
+        self._in_place: list[DiskStore] = []
 
     def layout(self) -> str:
         """What must agree for files to be readable: the layers and their bytes a token."""
@@ -46,7 +49,7 @@ class Snapshots:
 
     def empty(self) -> DecoderState:
         """The state before the first token, on empty files."""
-        stores = self._open(0)
+        stores = self._open(0, {})
         return self.decoder.init_state(open_store=stores.__getitem__)
 
     def tensors(self, state: DecoderState) -> dict[str, Tensor]:
@@ -55,6 +58,9 @@ class Snapshots:
         for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
             if not isinstance(layer, FullState):  # whose places are known without being kept
                 found |= flatten(layer, str(i))
+            store = getattr(layer, "store", None)
+            if isinstance(store, QuantisedFileStore):
+                found |= _tail(i, store)
         return {path: tensor.detach().cpu().clone() for path, tensor in found.items()}
 
     def flush(self, state: DecoderState) -> None:
@@ -85,7 +91,7 @@ class Snapshots:
         Raises `DamagedFileError` for files that hold less or something else, or tensors that do
         not fit.
         """
-        stores = self._open(length)
+        stores = self._open(length, tensors)
         empty = self.decoder.init_state(open_store=stores.__getitem__)
         try:
             layers = [
@@ -101,16 +107,17 @@ class Snapshots:
 
     def is_indexed(self) -> bool:
         """Whether the files last opened have an index."""
-        return any(store.sketch is not None for store in self._in_place)
+        return any(isinstance(x, FileStore) and x.sketch is not None for x in self._in_place)
 
     def lacks_index(self) -> bool:
         """Whether the files last opened are not indexed to their end."""
-        return any(store.lacks_index() for store in self._in_place)
+        return any(isinstance(x, FileStore) and x.lacks_index() for x in self._in_place)
 
     def mend_index(self) -> None:
         """Completes the index of the files last opened."""
         for store in self._in_place:
-            store.mend_index()
+            if isinstance(store, FileStore):
+                store.mend_index()
 
     def announce(self, *, whole: bool) -> None:
         """Has the kernel begin to read what asking needs of the files: all, or the index."""
@@ -132,16 +139,20 @@ class Snapshots:
         _check_shapes(before, wanted)
         return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
 
-    def _files(self, state: DecoderState) -> list[FileStore]:
+    def _files(self, state: DecoderState) -> list[DiskStore]:
         stores = [getattr(layer, "store", None) for layer in state.layers]
-        return [x for x in (*self.copies.values(), *stores) if isinstance(x, FileStore)]
+        return [x for x in (*self.copies.values(), *stores) if isinstance(x, DiskStore)]
 
-    def _open(self, length: int) -> dict[int, KeyValueStore]:
+    def _open(self, length: int, tensors: Mapping[str, Tensor]) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""
         stores: dict[int, KeyValueStore] = {}
         self.copies, self._in_place = {}, []
         for i, layer in self.layers.items():
-            files = open_layer(layer, self.folder, length)
+            files = open_layer(layer, self.folder, length, self.decoder.dtype)
+            if isinstance(files, QuantisedFileStore):
+                stores[i] = _with_tail(i, files, tensors, length)
+                self._in_place.append(files)
+                continue
             if layer.in_place:
                 stores[i] = files
                 self._in_place.append(files)
@@ -151,6 +162,28 @@ class Snapshots:
             k, v = (x.view(dtype).to(device) for x in (held.k_bshd, held.v_bshd))
             stores[i] = MemoryStore(k, v)
         return stores
+
+
+def _tail(i: int, store: QuantisedFileStore) -> dict[str, Tensor]:
+    """The tokens of a quantised store that are not in its files."""
+    return {f"{i}.tail.k": store.tail.k_bshd, f"{i}.tail.v": store.tail.v_bshd}
+
+
+def _with_tail(
+    i: int, store: QuantisedFileStore, tensors: Mapping[str, Tensor], length: int
+) -> KeyValueStore:
+    """A quantised store with the tokens that were saved behind its blocks."""
+    if not length:
+        return store
+    wanted, found = _tail(i, store), {}
+    for path, empty in wanted.items():
+        if path not in tensors:
+            raise DamagedFileError(f"the saved state lacks {path}")
+        found[path] = tensors[path]
+        shape = (1, length - store.length, *empty.shape[2:])
+        if found[path].shape != shape or found[path].dtype != empty.dtype:
+            raise DamagedFileError(f"the saved {path} has shape {list(found[path].shape)}")
+    return store.with_tail(*found.values())
 
 
 def _check_shapes(before: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

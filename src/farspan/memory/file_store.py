@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from farspan.memory.disk_store import DiskStore
 from farspan.memory.rows import PARTS, CheckedRows, sum_bytes
 from farspan.memory.sketch import COARSE, Sketch
-from farspan.memory.store import KeyValueStore, MemoryStore, OverlayStore
+from farspan.memory.store import MemoryStore
 
 DTYPE = torch.bfloat16
 _INDEXED_AT_ONCE = 65_536
@@ -26,7 +27,8 @@ class _Files:
 
     def __init__(self, stem: Path, row_bytes: int, length: int) -> None:
         self.row_bytes = row_bytes
-        self.rows = tuple(CheckedRows(Path(f"{stem}.{x}"), row_bytes, length) for x in PARTS)
+        keys, values = (CheckedRows(Path(f"{stem}.{x}"), row_bytes, length) for x in PARTS)
+        self.rows = keys, values
         self.scratch = [torch.empty(0, dtype=DTYPE), torch.empty(0, dtype=DTYPE)]
         self.written = length
         self.is_cut = False
@@ -75,7 +77,7 @@ def runs(blocks: Tensor) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class FileStore(KeyValueStore):
+class FileStore(DiskStore):
     """Keys and values of one row on disk, bfloat16. A block is valid until the next is read."""
 
     files: _Files
@@ -135,27 +137,27 @@ class FileStore(KeyValueStore):
             stop = min(start + _INDEXED_AT_ONCE, whole)
             sketch.append(self._shape(self.files.read(0, start, stop))[0])
 
+    @property
+    def rows(self) -> tuple[CheckedRows, CheckedRows]:
+        """The keys and the values in files."""
+        return self.files.rows
+
+    @property
+    def rows_used(self) -> int:
+        """Stored tokens."""
+        return self.tokens
+
     def announce(self, *, whole: bool) -> None:
         """Has the kernel begin to read what will be asked: the `whole` store, or the index."""
         if whole or self.sketch is None:
-            for rows in self.files.rows:
-                rows.announce()
+            super().announce(whole=whole)
         else:
             self.sketch.announce()
 
     def descriptors(self) -> tuple[int, ...]:
         """The open files, to be brought to disk."""
         index = () if self.sketch is None else self.sketch.descriptors
-        return tuple(x for rows in self.files.rows for x in rows.descriptors) + index
-
-    def sums(self) -> dict[str, int]:
-        """Checksums, by file, of the tokens that fill no block yet."""
-        return {x.path.name: x.sum_behind_blocks(self.tokens) for x in self.files.rows}
-
-    def first_damage(self) -> int | None:
-        """The first token of the first block that is not what was written, None if all are."""
-        found = [rows.first_damage() for rows in self.files.rows]
-        return min((token for token in found if token is not None), default=None)
+        return super().descriptors() + index
 
     def gather(self, blocks: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Keys and values of sorted blocks `[n]` of `size` tokens, each `[n * size, Hkv, D]`."""
@@ -171,10 +173,6 @@ class FileStore(KeyValueStore):
     def values(self, start: int, stop: int) -> Tensor:
         """The values of a block, in memory that the next call reuses."""
         return self._shape(self.files.read(1, start, stop))
-
-    def fork(self) -> OverlayStore:
-        """An overlay; the files stay as they are."""
-        return OverlayStore(self)
 
     def load(self) -> MemoryStore:
         """The whole store as tensors."""

@@ -1,0 +1,139 @@
+"""What quantised stores cost in answers: one document, read once, asked from stores of each kind.
+
+    python benchmarks/store_accuracy.py .demo/the-black-arrow.txt
+    python benchmarks/store_accuracy.py .demo/the-black-arrow.txt --needles 16 --tokens 32768
+
+Without --needles the questions are those that the text answers (as in book_questions.py). Reading
+does not look at the stores, so one reading serves all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from farspan.apps.ask import prompt_ids
+from farspan.data.needles import NEEDLE, QUESTION, random_key, random_value
+from farspan.data.qa import extract_items, render
+from farspan.data.reader import Document, document_from_text, read_documents
+from farspan.engine.generate import Sampling, generate
+from farspan.engine.session import open_session
+from farspan.memory.file_store import FileStore
+from farspan.memory.quantised_store import QuantisedStore
+from farspan.memory.sizes import STORES
+from farspan.models.decoder import DecoderState
+from farspan.models.load import load_model
+
+AT_ONCE = 65_536
+Asked = list[tuple[str, str]]
+
+
+def book_questions(document: Document, each: int, seed: int) -> Asked:
+    """Questions that the text answers, `each` of a kind, with the answers."""
+    rng = np.random.default_rng(seed)
+    kinds = defaultdict(list)
+    for item in extract_items(document.text, "book"):
+        kinds[item.kind].append(item)
+    asked = []
+    for kind, items in kinds.items():
+        for index in rng.permutation(len(items))[:each]:
+            item = items[int(index)]
+            asked.append((render(kind, item.slots, rng), item.answer.strip()))
+    return asked
+
+
+def hide(document: Document, count: int, characters: int, seed: int) -> tuple[Document, Asked]:
+    """The beginning of a document with needles between its paragraphs, and questions for them."""
+    rng = np.random.default_rng(seed)
+    paragraphs = document.text[:characters].split("\n\n")
+    asked = []
+    for i in range(count):
+        key, value = random_key(rng, pair=True), random_value(rng, "number")
+        place = int((i + 0.5) / count * len(paragraphs))
+        paragraphs[place] += "\n\n" + NEEDLE.format(type="number", key=key, value=value)
+        asked.append((QUESTION.format(type="number", key=key), value))
+    return document_from_text("\n\n".join(paragraphs), "needles.txt"), asked
+
+
+def with_stores(state: DecoderState, kind: str) -> tuple[DecoderState, float]:
+    """The state with its stores in a kind, in memory if quantised, and their bytes a token."""
+    layers, held = [], 0
+    for layer in state.layers:
+        store = getattr(layer, "store", None)
+        if not isinstance(store, FileStore) or not store.length:
+            layers.append(layer)
+            continue
+        new = store
+        if kind != STORES[0]:
+            dtype = layer.recent.k_bshd.dtype
+            new = QuantisedStore.in_memory(kind, store.n_heads, store.head_dim, dtype=dtype)
+            for start, k in store.keys(AT_ONCE):
+                new = new.append(k, store.values(start, start + k.shape[1]))
+        held += new.held_bytes() - (new.sketch.held_bytes() if new is store else 0)
+        layers.append(replace(layer, store=new))
+    return DecoderState(tuple(layers), state.length), held / state.length
+
+
+def rows(model, session, asked: Asked, exact: bool) -> Iterator[dict]:
+    """A row for each kind of store."""
+    first: list[str] = []
+    for kind in STORES:
+        state, held = with_stores(session.state, kind)
+        began, count, answers = time.perf_counter(), 0, []
+        for question, _ in asked:
+            ids = list(
+                generate(
+                    model.decoder,
+                    prompt_ids(model, question),
+                    state,
+                    stop_ids=model.tokenizer.eos_ids,
+                    sampling=Sampling(max_tokens=64),
+                )
+            )
+            count += len(ids) + 1
+            answers.append(model.tokenizer.decode(ids).strip())
+        first = first or answers
+        yield {
+            "store": kind,
+            "bytes a token": round(held, 1),
+            "right": sum(
+                a == wanted if exact else wanted in a
+                for a, (_, wanted) in zip(answers, asked, strict=True)
+            ),
+            "as bf16": sum(a == b for a, b in zip(answers, first, strict=True)),
+            "of": len(asked),
+            "seconds a token": round((time.perf_counter() - began) / count, 3),
+        }
+
+
+def main() -> None:
+    """Prints the hardware's dtype and a row for each kind of store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path")
+    parser.add_argument("--each", type=int, default=5, help="questions of a kind")
+    parser.add_argument("--needles", type=int, default=0)
+    parser.add_argument("--tokens", type=int, default=32_768, help="about, with --needles")
+    parser.add_argument("--seed", type=int, default=3)
+    options = parser.parse_args()
+    document = read_documents([options.path])
+    model = load_model(say=print)
+    if options.needles:
+        document, asked = hide(document, options.needles, int(options.tokens * 3.9), options.seed)
+    else:
+        asked = book_questions(document, options.each, options.seed)
+    with open_session(model, document, say=print) as session:
+        session.read()
+        threads = torch.get_num_threads()
+        print(f"{len(session.ids):,} tokens, {model.dtype}, {threads} threads")
+        for row in rows(model, session, asked, exact=not options.needles):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
