@@ -72,13 +72,12 @@ def test_one_token_answers_are_looked_for_too(model, monkeypatch):
 
 
 def test_index_and_exact_agree_where_the_index_finds_everything(model, monkeypatch):
-    everything = Search(coarse=10**6, fine=10**6, share=1.0, exact_below=0)
-    exact = ask(DOCUMENT, "What fell?", model, sampling=SHORT)
-    monkeypatch.setattr(module, "Search", lambda: everything)
-    said = []
-    found = ask(DOCUMENT, "What fell?", model, recall="index", sampling=SHORT, say=said.append)
-    assert found.text == exact.text and said == [module.INDEXED]
-    with pytest.raises(RequestError, match="use one of exact, index"):
+    exact = ask(DOCUMENT, "What fell?", model, recall="exact", sampling=SHORT)
+    for last_whole in (True, False):
+        everything = Search(share=1.0, exact_below=0, last_whole=last_whole)
+        monkeypatch.setattr(module, "Search", lambda found=everything: found)
+        assert ask(DOCUMENT, "What fell?", model, sampling=SHORT).text == exact.text
+    with pytest.raises(RequestError, match="use one of auto, exact"):
         ask(DOCUMENT, "What fell?", model, recall="all")
 
 

@@ -33,20 +33,26 @@ def test_finds_sessions_by_name_and_by_text(folder):
     assert ahead.find_session(None, STORY) is None
 
 
-def test_asks_for_all_of_every_store(folder, monkeypatch):
+@pytest.mark.parametrize("whole", [True, False])
+def test_asks_for_what_will_be_read(folder, monkeypatch, whole):
+    """All of a store, or of all stores but the last the index, in the order of the layers."""
     asked = []
     monkeypatch.setattr(ahead, "SLICE", 512)
+    monkeypatch.setattr(ahead, "EXACT_BELOW", 100)
 
     def note(descriptor, start, size, what):
         asked.append((os.fstat(descriptor).st_ino, start))
 
     monkeypatch.setattr(os, "posix_fadvise", note)
-    ahead.read_ahead(folder).join()
+    ahead.read_ahead(folder, whole=whole).join()
+    layers = sorted({path.name.split(".")[0] for path in folder.glob("layer-*.keys.0")})
+    assert len(layers) > 1
+    stores = [f"{x}.{part}.0" for x in layers for part in ("keys", "values")]
+    names = stores if whole else [*(f"{x}.means.0" for x in layers[:-1]), *stores[-2:]]
     wanted = {
-        (path.stat().st_ino, start)
-        for path in folder.glob("layer-*.*")
-        if path.name.endswith((".keys.0", ".values.0"))
-        for start in range(0, path.stat().st_size, 512)
+        ((folder / name).stat().st_ino, start)
+        for name in names
+        for start in range(0, (folder / name).stat().st_size, 512)
     }
     assert len(wanted) > 4 and set(asked) == wanted and len(asked) == len(wanted)
 

@@ -135,9 +135,7 @@ def test_unknown_and_impossible_names(model, cache):
 
 
 def index_files(session):
-    return {
-        p.name: p.read_bytes() for x in ("fine", "coarse") for p in session.folder.glob(f"*.{x}.0")
-    }
+    return {p.name: p.read_bytes() for p in session.folder.glob("*.means.0")}
 
 
 def test_the_index_of_an_interrupted_reading_is_that_of_a_whole_one(model):
@@ -150,7 +148,7 @@ def test_the_index_of_an_interrupted_reading_is_that_of_a_whole_one(model):
         read_all(session, on_progress=stop_after(64, ZeroDivisionError))
     with open_session(model, DOCUMENT, name="mine") as session:
         read_all(session)
-    assert len(index_files(whole)) == 4 and index_files(session) == index_files(whole)
+    assert len(index_files(whole)) == 2 and index_files(session) == index_files(whole)
 
 
 @pytest.mark.parametrize("damage", [lambda x: x.unlink(), lambda x: os.truncate(x, 64)])
@@ -158,7 +156,7 @@ def test_an_index_that_is_missing_or_short_is_made_again_with_a_word(model, dama
     with open_session(model, DOCUMENT, name="mine") as session:
         read_all(session)
     wanted, said = index_files(session), []
-    damage(session.folder / "layer-01.fine.0")
+    damage(session.folder / "layer-01.means.0")
     for _ in range(2):
         with open_session(model, None, name="mine", say=said.append) as session:
             assert index_files(session) == wanted
@@ -315,7 +313,7 @@ def test_a_full_disk_loses_nothing(model, monkeypatch, after):
     assert not list(session.folder.glob("*.part"))
     with open_session(model, DOCUMENT, name="mine") as session:
         length = session.length
-        assert length == 32 * ((after - 1) // 8)  # the lock, then 2 layers' files, 4 each
+        assert length == 32 * ((after - 1) // 6)  # the lock, then 2 layers' files, 3 each
         read_all(session)
         assert session.tokens_read == len(session.ids) - length
         assert answer(session) == expected

@@ -40,7 +40,11 @@ REPAIRED = {
     "a sum": (lambda x: flip(x / "layer-01.keys.sums.0", 5), "token 256 on", 256),
     "a state": (lambda x: flip(newest_state(x), -1), "state-940.safetensors is not", 928),
     "a short file": (lambda x: os.truncate(x / "layer-01.keys.0", 920 * 32), "holds 920 rows", 896),
-    "the index": (lambda x: flip(x / "layer-01.fine.0", 99), "index of layer-01 does not fit", 940),
+    "the index": (
+        lambda x: flip(x / "layer-01.means.0", 99),
+        "index of layer-01 does not fit",
+        940,
+    ),
     "the journal": (lambda x: flip(x / "journal", 99), "1 lines of the journal", 940),
 }
 

@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from farspan.errors import RequestError
+from farspan.memory import search
 from farspan.memory.file_store import FileStore, runs
 from farspan.memory.scan import AttentionWatch, attend_store
-from farspan.memory.search import Search, attend_found, best, find_blocks
-from farspan.memory.sketch import COARSE, FINE
+from farspan.memory.search import Search, attend_found, find_blocks
+from farspan.memory.sketch import BLOCK
 
 HEADS, DIM, LENGTH = 3, 16, 1003
-ALL = Search(coarse=LENGTH, fine=LENGTH, share=1.0, exact_below=0)
-SOME = Search(coarse=8, fine=4, share=0.0, least=160, sinks=8, recent=12, exact_below=0)
+ALL = Search(share=1.0, exact_below=0)
+SOME = Search(share=0.0, least=160, sinks=8, recent=12, exact_below=0)
 
 
 def make(tmp_path, length=LENGTH, sharp=1.0):
@@ -51,31 +52,26 @@ def test_causal_within_the_chunk(tmp_path):
 def test_short_stores_and_stores_without_an_index_are_scanned(tmp_path):
     q, _, store = make(tmp_path)
     wanted = attend_store(q, store)
-    short = Search(coarse=1, fine=1, least=1, share=0, exact_below=LENGTH + 5)
+    short = Search(least=1, share=0, exact_below=LENGTH + 5)
     assert torch.equal(attend_found(q, store, short), wanted)
     plain = FileStore.open(tmp_path / "layer", HEADS, DIM, length=LENGTH).fork()
     plain = plain.append(store.tail.k_bshd, store.tail.v_bshd)
     assert torch.equal(attend_found(q, plain, SOME), wanted)
 
 
-def test_blocks_are_those_of_brute_force(tmp_path):
-    _, store, _ = make(tmp_path, 256)
-    q = torch.randn(HEADS, 2, DIM, generator=torch.Generator().manual_seed(1)).bfloat16()
+@pytest.mark.parametrize("at_once", [(2**26, 8192), (100, 7)])
+def test_blocks_are_those_of_brute_force(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(search, "SCORES", at_once[0])
+    monkeypatch.setattr(search, "AT_ONCE", at_once[1])
+    _, store, _ = make(tmp_path, 1000)
+    q = torch.randn(HEADS, 5, DIM, generator=torch.Generator().manual_seed(1))
     k = store.load().k_bshd[0].transpose(0, 1).float()
-    wanted = set(range(SOME.sinks // FINE)) | set(range((256 - SOME.recent) // FINE, 64))
-    coarse = set()
-    coarse_means = k.unflatten(1, (-1, COARSE)).mean(2)
-    fine_means = k.unflatten(1, (-1, FINE)).mean(2)
-    for g in range(HEADS):
-        for query in q[g].float():
-            coarse |= set((coarse_means[g] @ query).topk(SOME.coarse).indices.tolist())
-    fine = [c * 4 + i for c in sorted(coarse) for i in range(4)]
-    for g in range(HEADS):
-        for query in q[g].float():
-            top = (fine_means[g, fine] @ query).topk(SOME.fine).indices
-            wanted |= {fine[i] for i in top.tolist()}
-    got = set(find_blocks(q, store, SOME).tolist())
-    assert len(got ^ wanted) <= 2, "bfloat16 means may swap blocks of equal worth"
+    wanted = set(range(SOME.sinks // BLOCK)) | set(range((1000 - SOME.recent) // BLOCK, 250))
+    means = k.unflatten(1, (-1, BLOCK)).mean(2).bfloat16().float()
+    expected = [(means[g] @ query).softmax(-1) for g in range(HEADS) for query in q[g]]
+    most = torch.stack(expected).amax(0)
+    wanted |= set(most.topk(SOME.budget(1000)).indices.tolist())
+    assert set(find_blocks(q, store, SOME).tolist()) == wanted
 
 
 def test_a_key_that_stands_out_is_found_and_little_else_is_read(tmp_path):
@@ -90,36 +86,24 @@ def test_a_key_that_stands_out_is_found_and_little_else_is_read(tmp_path):
         q = torch.zeros(HEADS, 1, DIM)
         q[:, :, i] = 1.0
         blocks = find_blocks(q, store, SOME)
-        assert place // FINE in blocks.tolist()
-        always = (SOME.sinks + SOME.recent + COARSE) // FINE
+        assert place // BLOCK in blocks.tolist()
+        always = (SOME.sinks + SOME.recent + BLOCK) // BLOCK
         assert len(blocks) <= SOME.budget(4000) + always
         assert torch.equal(blocks, blocks.unique())
-
-
-def test_a_sampled_threshold_keeps_the_best_and_about_as_many():
-    score = torch.randn(1, 1, 20_000, generator=torch.Generator().manual_seed(5))
-    chosen = best(score, 256)
-    assert score[0, 0, chosen].min() > score[0, 0, ~chosen].max()
-    assert 200 < int(chosen.sum()) < 320
-    exact = best(score[..., :4096], 256)
-    assert set(exact.nonzero().flatten().tolist()) == set(
-        score[0, 0, :4096].topk(256).indices.tolist()
-    )
-    assert best(score, 20_000).all()
 
 
 def test_gathers_what_lies_there(tmp_path):
     _, store, _ = make(tmp_path)
     blocks = torch.tensor([0, 3, 4, 5, 200])
-    k, v = store.gather(blocks, FINE)
+    k, v = store.gather(blocks, BLOCK)
     held = store.load()
-    place = (blocks.unsqueeze(1) * FINE + torch.arange(FINE)).flatten()
+    place = (blocks.unsqueeze(1) * BLOCK + torch.arange(BLOCK)).flatten()
     assert torch.equal(k, held.k_bshd[0, place]) and torch.equal(v, held.v_bshd[0, place])
     assert runs(blocks) == [(0, 1), (3, 6), (200, 201)] and runs(blocks[:0]) == []
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(RequestError, match="fine is 0"):
-        Search(fine=0)
+    with pytest.raises(RequestError, match="least is 0"):
+        Search(least=0)
     with pytest.raises(RequestError, match="share is 2"):
         Search(share=2)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from farspan.errors import RequestError
 from farspan.memory.file_store import FileStore
-from farspan.memory.sketch import COARSE, FINE, Sketch, sketch_bytes
+from farspan.memory.sketch import BLOCK, Sketch, sketch_bytes
 
 HEADS, DIM = 2, 8
 
@@ -31,21 +31,19 @@ def write(stem, k, cuts=(), start=0):
 
 
 def files(stem):
-    return [(stem.parent / f"{stem.name}.{x}.0").read_bytes() for x in ("fine", "coarse")]
+    return (stem.parent / f"{stem.name}.means.0").read_bytes()
 
 
 def test_means_are_those_of_the_blocks(tmp_path):
-    k = keys(100)
+    k = keys(102)
     sketch = write(tmp_path / "layer", k).sketch
-    assert sketch.tokens == 96
-    means = k[0, :96].float().unflatten(0, (-1, COARSE)).mean(1).transpose(0, 1)
-    torch.testing.assert_close(sketch.coarse().float(), means, atol=1e-2, rtol=1e-2)
-    fine = k[0, :96].float().unflatten(0, (-1, FINE)).mean(1).transpose(0, 1)
-    chosen = torch.tensor([1, 4])
-    places = torch.tensor([4, 5, 6, 7, 16, 17, 18, 19])
-    torch.testing.assert_close(sketch.fine(chosen).float(), fine[:, places], atol=1e-2, rtol=1e-2)
-    assert sketch.held_bytes() == sum(map(len, files(tmp_path / "layer")))
-    assert sketch.held_bytes() == sketch_bytes(100, HEADS * DIM * 2)
+    assert sketch.tokens == 100
+    wanted = k[0, :100].float().unflatten(0, (-1, BLOCK)).mean(1).transpose(0, 1)
+    firsts, means = zip(*sketch.means(7), strict=True)
+    assert firsts == (0, 7, 14, 21)
+    torch.testing.assert_close(torch.cat(means, 1).float(), wanted, atol=1e-2, rtol=1e-2)
+    assert sketch.held_bytes() == len(files(tmp_path / "layer"))
+    assert sketch.held_bytes() == sketch_bytes(102, HEADS * DIM * 2)
 
 
 @given(st.sets(st.integers(1, 99), max_size=8), st.integers(0, 100))
@@ -59,11 +57,11 @@ def test_the_same_bits_however_it_was_cut_and_interrupted(tmp_path_factory, cuts
 
 
 def lose(stem):
-    os.unlink(f"{stem}.fine.0")
+    os.unlink(f"{stem}.means.0")
 
 
 def shorten(stem):
-    os.truncate(f"{stem}.coarse.0", 40)
+    os.truncate(f"{stem}.means.0", 40)
 
 
 @pytest.mark.parametrize("damage", [lose, shorten])
@@ -78,11 +76,11 @@ def test_a_missing_or_short_index_is_made_again(tmp_path, damage):
     assert not store.lacks_index() and files(stem) == wanted
 
 
-def test_coarse_means_follow_the_store(tmp_path):
+def test_means_follow_the_store(tmp_path):
     store = write(tmp_path / "layer", keys(32))
-    assert store.sketch.coarse().shape == (HEADS, 2, DIM)
+    assert sum(means.shape[1] for _, means in store.sketch.means(99)) == 8
     store = store.append(keys(16, 1), keys(16, 2))
-    assert store.sketch.coarse().shape == (HEADS, 3, DIM)
+    assert sum(means.shape[1] for _, means in store.sketch.means(99)) == 12
 
 
 def test_a_full_disk_gets_a_sentence(tmp_path, monkeypatch):

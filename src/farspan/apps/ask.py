@@ -21,14 +21,9 @@ from farspan.models.load import LoadedModel, Say
 from farspan.models.tokenizer import StreamDecoder
 
 WATCH_EVERY = 3
-"""In exact scans, where watching is half as fast, one answer token of so many is watched for the
-quotations; what the index finds is watched for every token."""
+"""Watching, half as fast, is done for one answer token of so many, for the quotations."""
 
-RECALL = ("exact", "index")
-INDEXED = (
-    "a document of this length is looked up through its index, which finds facts but sometimes"
-    " loses the thread of a sentence; --recall exact sees everything and is slower"
-)
+RECALL = ("auto", "exact")
 
 Hear = Callable[[str], None]
 
@@ -60,7 +55,7 @@ def ask(
     *,
     session: str | None = None,
     force: bool = False,
-    recall: str = "exact",
+    recall: str = "auto",
     store: str | None = None,
     budget: int | None = None,
     sampling: Sampling | None = None,
@@ -71,10 +66,11 @@ def ask(
     """Reads a document, as far as its session has not read it yet, and answers a question.
 
     `session` names the session, and brings the document if none is given; `force` reads anew.
-    `recall` is "exact", where the answer sees everything, or "index", where beyond 256K tokens it
-    sees the blocks that the index finds, which is faster. `store` is how keys and values are kept,
-    `budget` what all sessions may take on disk. `on_text` hears the answer as it comes, `say` what
-    is done otherwise than expected. Errors are those of `open_session` and `Session.read`.
+    `recall` is "exact", where every recall layer sees everything, or "auto", where beyond 256K
+    tokens all but the last see the blocks that the index finds, which is faster. `store` is how
+    keys and values are kept, `budget` what all sessions may take on disk. `on_text` hears the
+    answer as it comes, `say` what is done otherwise than expected. Errors are those of
+    `open_session` and `Session.read`.
     """
     started = time.perf_counter()
     check_question(question)
@@ -88,8 +84,6 @@ def ask(
         reading = time.perf_counter()
         opened.read(on_progress)
         read = time.perf_counter() - reading
-        if opened.searches(find_search(recall)):
-            say(INDEXED)
         return answer(
             opened,
             question,
@@ -123,14 +117,14 @@ def find_search(recall: str) -> Search | None:
     """How the stores are searched: None for "exact". Raises `RequestError` for other words."""
     if recall not in RECALL:
         raise RequestError(f"recall is {recall!r}; use one of {', '.join(RECALL)}")
-    return Search() if recall == "index" else None
+    return Search() if recall == "auto" else None
 
 
 def answer(
     session: Session,
     question: str,
     *,
-    recall: str = "exact",
+    recall: str = "auto",
     sampling: Sampling | None = None,
     on_text: Hear | None = None,
     started: float | None = None,
@@ -164,7 +158,7 @@ def answer(
         stop_ids=model.tokenizer.eos_ids,
         sampling=sampling,
         watch_block=BLOCK,
-        watch_every=1 if session.searches(search) else WATCH_EVERY,
+        watch_every=WATCH_EVERY,
         on_look=looks.add if recalls else None,
         search=search,
     ):

@@ -63,8 +63,9 @@ Force = Annotated[bool, typer.Option("--force", help="Read again even if it was 
 Recall = Annotated[
     str,
     typer.Option(
-        metavar="exact|index",
-        help="Look at everything, or beyond 256K tokens where an index points: faster, less sure.",
+        metavar="auto|exact",
+        help="Beyond 256K tokens all recall layers but the last look where an index points; exact:"
+        " all see everything, which is slower.",
     ),
 ]
 Store = Annotated[
@@ -99,7 +100,7 @@ def ask(
     device: Device = "auto",
     dtype: Dtype = None,
     force: Force = False,
-    recall: Recall = "exact",
+    recall: Recall = "auto",
     store: Store = None,
     budget: Budget = None,
     temperature: Temperature = 0.0,
@@ -115,8 +116,8 @@ def ask(
     """
     document = _document(paths or [], question, session)
     known = find_session(session, document.text if document is not None else None)
-    if known is not None and recall == "exact":
-        read_ahead(known)
+    if known is not None:
+        read_ahead(known, whole=recall == "exact")
 
     from farspan.apps.ask import ask as ask_document
     from farspan.apps.ask import find_search

@@ -120,9 +120,12 @@ class Snapshots:
                 store.mend_index()
 
     def announce(self, *, whole: bool) -> None:
-        """Has the kernel begin to read what asking needs of the files: all, or the index."""
+        """Has the kernel begin to read what asking needs of the files, all or by the index.
+
+        Of the last store that is all in any case (`memory.search.Search.last_whole`).
+        """
         for store in self._in_place:
-            store.announce(whole=whole)
+            store.announce(whole=whole or store is self._in_place[-1])
 
     def _restore_layer(
         self, i: int, empty: object, tensors: Mapping[str, Tensor], store: KeyValueStore | None

@@ -16,7 +16,7 @@ from farspan.engine.manifest import FILE, Manifest, sha256
 from farspan.engine.shelf import find, session_lock
 from farspan.errors import RequestError
 from farspan.memory.file_store import FileStore
-from farspan.memory.sketch import COARSE, SUFFIXES, Sketch
+from farspan.memory.sketch import BLOCK, SUFFIX, Sketch
 
 _AT_ONCE = 4096
 
@@ -53,9 +53,8 @@ def verify(name: str, *, repair: bool = False) -> Verdict:
             return found
         good = [x for x in read_journal(folder) if x.length <= found.sound]
         rewrite_journal(folder, [x for x in good if _state_problem(folder, x) is None])
-        for suffix in SUFFIXES:
-            for path in folder.glob(f"layer-*.{suffix}.*"):
-                path.unlink()
+        for path in folder.glob(f"layer-*.{SUFFIX}.*"):
+            path.unlink()
         return Verdict(found.name, found.tokens, found.sound, found.problems, repaired=True)
 
 
@@ -131,7 +130,7 @@ def _is_index_right(store: FileStore, stem: Path) -> bool:
     """Whether what there is of an index is that of the keys."""
     index = Sketch(stem, (store.n_heads, store.head_dim), store.length)
     for start, k in store.keys(_AT_ONCE):
-        whole = min(k.shape[1], index.tokens - start) // COARSE * COARSE
+        whole = min(k.shape[1], index.tokens - start) // BLOCK * BLOCK
         if whole > 0 and not index.is_right(start, k[0, :whole]):
             return False
     return True

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from farspan.memory.disk_store import DiskStore
 from farspan.memory.rows import PARTS, CheckedRows, sum_bytes
-from farspan.memory.sketch import COARSE, Sketch
+from farspan.memory.sketch import BLOCK, Sketch
 from farspan.memory.store import MemoryStore
 
 DTYPE = torch.bfloat16
@@ -126,11 +126,11 @@ class FileStore(DiskStore):
 
     def lacks_index(self) -> bool:
         """Whether complete blocks are not indexed."""
-        return self.sketch is not None and self.sketch.tokens < self.tokens // COARSE * COARSE
+        return self.sketch is not None and self.sketch.tokens < self.tokens // BLOCK * BLOCK
 
     def mend_index(self) -> None:
         """Indexes complete blocks that are not."""
-        sketch, whole = self.sketch, self.tokens // COARSE * COARSE
+        sketch, whole = self.sketch, self.tokens // BLOCK * BLOCK
         if sketch is None:
             return
         for start in range(sketch.tokens, whole, _INDEXED_AT_ONCE):

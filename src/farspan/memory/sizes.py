@@ -7,6 +7,9 @@ BITS = {"bf16": 16, "int8": 8, "int4": 4}
 BLOCK = 64
 """Tokens that are quantised together."""
 
+EXACT_BELOW = 262_144
+"""Stores of up to so many tokens are scanned whole by every layer."""
+
 VALUE_BYTES = 2
 """Bytes of a number in bfloat16, as scales are too."""
 

@@ -6,7 +6,7 @@ Axes: b row, t token of the chunk, c feature, v vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -155,6 +155,8 @@ class Decoder(nn.Module):
             if i == depth - 1 and first_asked == n_tokens and self.plan.recall_layers:
                 states[i] = layer.mixer.absorb(layer.mixer_norm(x), tokens, states[i])
                 return None, DecoderState(tuple(states), length)
+            if i == depth - 1 and tokens.search is not None and tokens.search.last_whole:
+                tokens = replace(tokens, search=None)
             x, states[i] = layer(x, tokens, states[i])
         if first_asked is None:
             tokens = tokens.only_asked() if depth < len(self.layers) else tokens
