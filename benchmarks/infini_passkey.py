@@ -49,6 +49,10 @@ def main() -> None:
             steps=options.steps,
             learning_rate=options.learning_rate,
             seed=options.seed,
+            stages=tuple(
+                dataclasses.replace(stage, segment=min(stage.segment, options.segment))
+                for stage in INFINI_PASSKEY.stages
+            ),
         )
         if cuda:
             torch.cuda.reset_peak_memory_stats()

@@ -63,7 +63,7 @@ class _Readings:
 
     def read(self, rows_bt: Tensor) -> DecoderState:
         """The state after rows, which may go on from what all or each of them begin with."""
-        batch, length = rows_bt.shape
+        length = rows_bt.shape[1]
         different = (rows_bt != rows_bt[:1]).any(0)
         common = int(different.nonzero()[0]) if bool(different.any()) else length
         for part in (rows_bt[:1, : self._whole(common)], rows_bt[:, : self._whole(length)]):
