@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -251,3 +253,14 @@ def test_a_position_method_stretches_what_is_loaded(cache):
         quiet(factor=4)
     with pytest.raises(RequestError, match="there are default"):
         quiet(adapter=False, position="yard")
+
+
+def test_an_empty_decoder_is_made_without_torchs_compiler():
+    """Importing it takes longer than all else that a second question waits for."""
+    code = (
+        "import sys; from tests.tiny import make_config, make_tokenizer;"
+        " from farspan.models.load import hollow; from farspan.models.plan import parse_plan;"
+        " c = make_config(make_tokenizer()); hollow(c, parse_plan('full', c.n_layers));"
+        " sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -136,5 +136,5 @@ def _shown(value: Any) -> str:
 
 
 def inverse_powers(width: int, theta: float) -> Tensor:
-    """theta^(-2i / width) for each pair i: the frequencies of plain rotary embedding."""
-    return theta ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
+    """theta^(-2i / width) for each pair i: plain rotary frequencies, on the CPU."""
+    return theta ** -(torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width)

@@ -43,7 +43,7 @@ class LongRope(RotaryMethod):
         beyond = (self.tokens or self.factor * self.trained) > self.trained
         divisors = self.long_factor if beyond else self.short_factor
         self.need(len(divisors) == width // 2, f"each list holds {width // 2} divisors, one a pair")
-        divisor = torch.tensor(divisors, dtype=torch.float64)
+        divisor = torch.tensor(divisors, dtype=torch.float64, device="cpu")
         return inverse_powers(width, theta) / divisor, self.magnitude
 
     @property

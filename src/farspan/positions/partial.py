@@ -53,4 +53,4 @@ class Proportional(RotaryMethod):
         """Plain ones divided by the factor, then zeros."""
         turning = int(self.partial_rotary_factor * width // 2)
         found = inverse_powers(width, theta) / self.factor
-        return torch.where(torch.arange(width // 2) < turning, found, 0.0), 1.0
+        return torch.where(torch.arange(width // 2, device="cpu") < turning, found, 0.0), 1.0

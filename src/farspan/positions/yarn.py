@@ -47,7 +47,7 @@ class Yarn(RotaryMethod):
         low, high = max(low, 0), min(high, width - 1)
         if low == high:
             high += 0.001
-        pair = torch.arange(width // 2, dtype=torch.float64)
+        pair = torch.arange(width // 2, dtype=torch.float64, device="cpu")
         slow = ((pair - low) / (high - low)).clamp(0, 1)
         return inverse_powers(width, theta) * (1 - slow + slow / self.factor), self.magnitude
 
