@@ -140,6 +140,18 @@ def test_bad_forks_and_rewinds():
             shelf.delete("one")
 
 
+def test_a_folder_that_cannot_be_written_is_told(monkeypatch):
+    reading(DOCUMENT, "one")
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    for call in (lambda: shelf.delete("one"), lambda: shelf.fork("one", "two")):
+        with pytest.raises(RequestError, match=r"cannot be used or changed \(Read-only file sys"):
+            call()
+
+
 def test_deleting_frees_all_and_the_name():
     reading(DOCUMENT, "one")
     shelf.delete("one")

@@ -162,8 +162,14 @@ def delete(name: str) -> None:
 
 
 def session_lock(folder: Path) -> SessionLock:
-    """The lock of a session, not taken yet."""
-    return SessionLock(folder.with_name(f"{folder.name}.lock"), folder.name)
+    """The lock of a session, not taken yet. Raises `RequestError` where nothing can be written."""
+    try:
+        return SessionLock(folder.with_name(f"{folder.name}.lock"), folder.name)
+    except OSError as error:
+        raise RequestError(
+            f"sessions in {folder.parent} cannot be used or changed ({error.strerror}); make the"
+            " folder writable"
+        ) from error
 
 
 def hidden(folder: Path, ending: str) -> Path:
