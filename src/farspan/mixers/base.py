@@ -205,6 +205,9 @@ class AttentionMixer(nn.Module, ABC):
     def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Keys and values alone, for tokens that are written and do not attend."""
         shape = self.shape
+        if type(self.qkv) is not nn.Linear:  # an adapter around the matrix counts too
+            _, k, v = self.split_heads(x_btc)
+            return self.position(k, k, tokens)[1], v
         start = shape.n_heads * shape.head_dim
         bias = None if self.qkv.bias is None else self.qkv.bias[start:]
         kv = F.linear(x_btc, self.qkv.weight[start:], bias)

@@ -14,6 +14,8 @@ from farspan.positions.rotary import Rotary
 
 _NEED_LENGTH = ("dynamic", "yarn", "longrope", "llama3")
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
+MODEL_TYPE = "farspan"
+"""What the config.json of a converted checkpoint calls its model."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class ModelConfig:
 
     Sizes count features or tokens; `context_length` is the length the checkpoint was trained at.
     `rope_scaling` is the checkpoint's own dictionary, or empty; `position` names methods that go in
-    its place or beside it (`positions.registry`). Raises `RequestError` for
-    unknown families and sizes that do not fit each other.
+    its place or beside it (`positions.registry`); `plan` is the layer plan that the checkpoint
+    brings, empty for none. Raises `RequestError` for unknown families and sizes that do not fit
+    each other.
     """
 
     family: str
@@ -44,6 +47,7 @@ class ModelConfig:
     bos_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
     position: str = ""
+    plan: str = ""
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -62,6 +66,8 @@ class ModelConfig:
     def from_hugging_face(cls, config: Mapping[str, Any]) -> ModelConfig:
         """From the dictionary of a Hugging Face `config.json` (transformers 4 or 5 layout)."""
         family = str(config.get("model_type", "unknown"))
+        if family == MODEL_TYPE:
+            family = str(config.get("family", "unknown"))
         if family not in FAMILIES:
             raise RequestError(
                 f"model type {family!r} is not supported; use one of {', '.join(FAMILIES)}"
@@ -81,7 +87,9 @@ class ModelConfig:
             n_kv_heads=int(config.get("num_key_value_heads") or n_heads),
             head_dim=int(config.get("head_dim") or config["hidden_size"] // n_heads),
             d_ff=int(config["intermediate_size"]),
-            context_length=int(config.get("max_position_embeddings", 2048)),
+            context_length=int(
+                config.get("context_length") or config.get("max_position_embeddings", 2048)
+            ),
             rope_theta=float(theta),
             rope_scaling=rope,
             norm_eps=float(config.get("rms_norm_eps", 1e-6)),
@@ -90,12 +98,21 @@ class ModelConfig:
             qk_norm=family == "qwen3",
             bos_token_id=config.get("bos_token_id"),
             eos_token_ids=eos_ids,
+            position=str(config.get("position") or ""),
+            plan=str(config.get("plan") or ""),
         )
 
     @property
     def trained_length(self) -> int:
         """Tokens that the weights were trained at, before any stretching."""
         return int(self.rope_scaling.get(TRAINED, self.context_length))
+
+    @property
+    def reach(self) -> int | None:
+        """Tokens that the positions are good for, stretched or not; None is any number."""
+        own = parse_positions(self.position, self.trained_length) if self.position else Positions()
+        method = own.scores or own.rotary
+        return self.context_length if method is None else method.reach(self.trained_length)
 
     def rotary(self) -> Rotary:
         """What the layers know of positions."""

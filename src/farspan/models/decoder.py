@@ -171,7 +171,10 @@ class Decoder(nn.Module):
         return self.head(features_btc)
 
     def load_hugging_face(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copies weights under their Hugging Face names into the fused matrices."""
+        """Copies weights under their Hugging Face names into the fused matrices.
+
+        What mixers add is copied where it is among them, and else left as it is.
+        """
         with torch.no_grad():
             for target, sources in hugging_face_names(self.config).items():
                 parameter = self.get_parameter(target)
@@ -181,27 +184,46 @@ class Decoder(nn.Module):
                     parameter[rows : rows + tensor.shape[0]].copy_(tensor)
                     rows += tensor.shape[0]
                 assert rows == parameter.shape[0], f"{target}: {rows} of {parameter.shape[0]} rows"
+            for name, parameter in self.added_parameters().items():
+                if name in tensors:
+                    parameter.copy_(tensors[name])
 
     def hugging_face_tensors(self) -> dict[str, Tensor]:
-        """The weights under their Hugging Face names, as views."""
-        config = self.config
-        heads = config.head_dim
-        sizes = {
-            "q_proj": config.n_heads * heads,
-            "k_proj": config.n_kv_heads * heads,
-            "v_proj": config.n_kv_heads * heads,
-            "gate_proj": config.d_ff,
-            "up_proj": config.d_ff,
-        }
+        """The weights under their Hugging Face names, and what mixers add, as views."""
+        sizes = stacked_rows(self.config)
         found: dict[str, Tensor] = {}
-        for target, sources in hugging_face_names(config).items():
+        for target, sources in hugging_face_names(self.config).items():
             parameter = self.get_parameter(target).detach()
             row = 0
             for name in sources:
                 size = sizes.get(name.split(".")[-2], parameter.shape[0])
                 found[name] = parameter[row : row + size]
                 row += size
-        return found
+        return found | {name: x.detach() for name, x in self.added_parameters().items()}
+
+    def added_parameters(self) -> dict[str, nn.Parameter]:
+        """What mixers add to a checkpoint, by its name there."""
+        known = hugging_face_names(self.config)
+        return {
+            ADDED_PREFIX + name: parameter
+            for name, parameter in self.layers.named_parameters(prefix="layers")
+            if name not in known
+        }
+
+
+ADDED_PREFIX = "model."
+"""Before the decoder's own name of what mixers add, as before all names in a checkpoint."""
+
+
+def stacked_rows(config: ModelConfig) -> dict[str, int]:
+    """Rows of the matrices of a checkpoint that the decoder stacks."""
+    return {
+        "q_proj": config.n_heads * config.head_dim,
+        "k_proj": config.n_kv_heads * config.head_dim,
+        "v_proj": config.n_kv_heads * config.head_dim,
+        "gate_proj": config.d_ff,
+        "up_proj": config.d_ff,
+    }
 
 
 def hugging_face_names(config: ModelConfig) -> dict[str, tuple[str, ...]]:
