@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from farspan.errors import RequestError
 from farspan.files import told_if_full
 from farspan.models.config import MODEL_TYPE, ModelConfig
-from farspan.models.default import DEFAULT_MODEL, Say
+from farspan.models.default import DEFAULT_MODEL
 from farspan.models.huggingface import find_checkpoint
-from farspan.models.load import LoadedModel, load_model
+from farspan.models.load import LoadedModel, Say, load_model
 from farspan.models.plan import Plan
 from farspan.models.tokenizer import read_json
 from farspan.models.tokenizer_files import write_tokenizer

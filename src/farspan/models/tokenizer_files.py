@@ -52,12 +52,12 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     bos, eos = tokenizer.token_text(tokenizer.bos_id), tokenizer.token_text(tokenizer.eos_ids[0])
     if tokenizer.adds_bos:
         start = {"SpecialToken": {"id": bos, "type_id": 0}}
-        text = {"Sequence": {"id": "A", "type_id": 0}}
+        first = {"Sequence": {"id": "A", "type_id": 0}}
         second = {"Sequence": {"id": "B", "type_id": 1}}
         backend["post_processor"] = {
             "type": "TemplateProcessing",
-            "single": [start, text],
-            "pair": [start, text, second],
+            "single": [start, first],
+            "pair": [start, first, second],
             "special_tokens": {bos: {"id": bos, "ids": [tokenizer.bos_id], "tokens": [bos]}},
         }
     about: dict[str, Any] = {

@@ -115,9 +115,10 @@ def _layers(cache: Cache, count: int) -> list[LayerCache]:
     """The cache's layers, which a cache made without a config lacks at first."""
     if not cache.layers:
         cache.layers = [LayerCache() for _ in range(count)]
-    if len(cache.layers) != count or not all(isinstance(x, LayerCache) for x in cache.layers):
+    layers = [layer for layer in cache.layers if isinstance(layer, LayerCache)]
+    if len(cache.layers) != count or len(layers) != count:
         raise RequestError(
             f"the cache is not one of a farspan model of {count} layers; make it with"
             " DynamicCache(config=model.config)"
         )
-    return cache.layers
+    return layers

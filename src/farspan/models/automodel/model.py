@@ -5,7 +5,7 @@ Axes: b row, t token of the call, c feature, v vocabulary.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
@@ -56,17 +56,17 @@ class FarspanForCausalLM(PreTrainedModel, GenerationMixin):
         """The embedding."""
         return self.model.embed
 
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
+    def set_input_embeddings(self, value: nn.Module) -> None:
         """Puts another embedding in its place."""
-        self.model.embed = value
+        self.model.embed = cast(nn.Embedding, value)
 
     def get_output_embeddings(self) -> nn.Module:
         """The output head."""
         return self.model.head
 
-    def set_output_embeddings(self, value: nn.Linear) -> None:
+    def set_output_embeddings(self, value: nn.Module) -> None:
         """Puts another head in its place."""
-        self.model.head = value
+        self.model.head = cast(nn.Linear, value)
 
     @property
     def added_modules(self) -> list[str]:
@@ -113,4 +113,5 @@ class FarspanForCausalLM(PreTrainedModel, GenerationMixin):
         if labels is not None:
             labels = labels[:, labels.shape[1] - features.shape[1] :][:, kept]
             loss = self.loss_function(logits, labels, self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, **{compat.cache_field(): cache})
+        after: dict[str, Any] = {compat.cache_field(): cache}
+        return CausalLMOutputWithPast(loss=loss, logits=logits, **after)

@@ -55,7 +55,7 @@ class Stack(ConversionOps):
         source_patterns: list[str],
         target_patterns: list[str],
         **kwargs: Any,
-    ) -> dict[str, Tensor]:
+    ) -> Any:
         """The stacked tensor under the target's name."""
         parts = [_tensor(input_dict[pattern]) for pattern in source_patterns]
         return {target_patterns[0]: torch.cat(parts)}
@@ -74,12 +74,10 @@ class Cut(ConversionOps):
         input_dict: dict[str, Any],
         source_patterns: list[str],
         target_patterns: list[str],
-        *,
-        config: Any = None,
         **kwargs: Any,
-    ) -> dict[str, Tensor]:
+    ) -> Any:
         """The parts under the targets' names."""
-        sizes = stacked_rows(config.model_config())
+        sizes = stacked_rows(kwargs["config"].model_config())
         parts = _tensor(next(iter(input_dict.values()))).split(
             [sizes[target.split(".")[1]] for target in target_patterns]
         )
