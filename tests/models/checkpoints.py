@@ -20,7 +20,15 @@ SIZES = {
     "max_position_embeddings": 128,
     "rms_norm_eps": 1e-6,
 }
-FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma", "gemma3_text")
+OWN = {
+    "mistral": {"sliding_window": None},
+    "gemma3_text": {
+        "sliding_window": 16,
+        "query_pre_attn_scalar": 12,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+}
 
 
 def write_checkpoint(folder: Path, family: str = "llama", **changes: Any) -> Any:
@@ -35,7 +43,7 @@ def write_checkpoint(folder: Path, family: str = "llama", **changes: Any) -> Any
         vocab_size=tokenizer.vocab_size,
         bos_token_id=tokenizer.bos_id,
         eos_token_id=end,
-        **SIZES | changes,
+        **SIZES | OWN.get(family, {}) | changes,
     )
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config).eval().float()

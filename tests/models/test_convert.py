@@ -32,17 +32,54 @@ def auto(folder):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("tied", [False, True])
-def test_plan_full_is_the_original(tmp_path, family, tied):
+def test_its_own_plan_is_the_original(tmp_path, family, tied):
     original = write_checkpoint(tmp_path / "in", family, tie_word_embeddings=tied)
-    done = convert(str(tmp_path / "in"), tmp_path / "out", plan="full")
+    done = convert(str(tmp_path / "in"), tmp_path / "out")
     ids = torch.randint(400, (2, 60))
     with torch.no_grad():
         wanted, found = original(ids).logits, auto(tmp_path / "out")(ids).logits
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
     again = load_model(str(tmp_path / "out"), device="cpu", dtype="float32")
     torch.testing.assert_close(logits(again, ids), wanted, atol=1e-5, rtol=1e-5)
-    assert (done.plan, done.dtype, done.added) == ("full*3", "float32", 0)
-    assert again.plan == "full*3"
+    plan = "window(16), full, window(16)" if family == "gemma3_text" else "full*3"
+    assert (done.plan, done.dtype, done.added) == (plan, "float32", 0)
+    assert again.plan == plan
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("mistral", {"sliding_window": 16}),
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1}),
+        (
+            "gemma3_text",
+            {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+                }
+            },
+        ),
+    ],
+)
+def test_windows_of_the_checkpoint_are_its_plan(tmp_path, family, changes):
+    original = write_checkpoint(tmp_path / "in", family, **changes)
+    done = convert(str(tmp_path / "in"), tmp_path / "out")
+    assert "window(16)" in done.plan
+    ids = torch.randint(400, (2, 60))
+    with torch.no_grad():
+        wanted, found = original(ids).logits, auto(tmp_path / "out")(ids).logits
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_gemma_3_reads_on_with_a_memory(tmp_path):
+    """Local layers keep their own base when another mixer takes their place."""
+    original = write_checkpoint(tmp_path / "in", "gemma3_text", sliding_window=64)
+    convert(str(tmp_path / "in"), tmp_path / "out", plan="infini(64), full, infini(64)")
+    ids = torch.randint(400, (1, 60))
+    with torch.no_grad():
+        wanted, found = original(ids).logits, auto(tmp_path / "out")(ids).logits
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_yarn_is_that_of_transformers(tmp_path):
@@ -115,7 +152,7 @@ def test_a_folders_config_is_read_back(position):
     config = ModelConfig(
         "qwen3", 400, 32, 3, 4, 2, 8, 48, 128, 5e5, {"rope_type": "linear", "factor": 2.0},
         qk_norm=True, norm_eps=1e-6, bos_token_id=1, eos_token_ids=(2, 3), position=position,
-        plan="window(16)*2, full",
+        plan="window(16)*2, full", query_scale=1.25, local_theta=5e3, local_layers=(0, 2),
     )  # fmt: skip
     about = folder_config(config, parse_plan(config.plan, 3), torch.bfloat16)
     assert ModelConfig.from_hugging_face(json.loads(json.dumps(about))) == config

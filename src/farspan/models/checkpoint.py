@@ -33,6 +33,11 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             "self_attn.k_proj.bias": (keys,),
             "self_attn.v_proj.bias": (keys,),
         }
+    if c.sandwich:
+        layer |= {
+            "pre_feedforward_layernorm.weight": (c.d_model,),
+            "post_feedforward_layernorm.weight": (c.d_model,),
+        }
     if c.qk_norm:
         layer |= {
             "self_attn.q_norm.weight": (c.head_dim,),

@@ -177,7 +177,7 @@ def folder_config(config: ModelConfig, plan: Plan, dtype: torch.dtype) -> dict[s
     """The config.json of a converted checkpoint; `ModelConfig.from_hugging_face` reads it back."""
     rope = {"rope_type": "default", **config.rope_scaling, "rope_theta": config.rope_theta}
     eos = list(config.eos_token_ids)
-    return {
+    about = {
         "architectures": ["FarspanForCausalLM"],
         "model_type": MODEL_TYPE,
         "family": config.family,
@@ -192,7 +192,7 @@ def folder_config(config: ModelConfig, plan: Plan, dtype: torch.dtype) -> dict[s
         "num_attention_heads": config.n_heads,
         "num_key_value_heads": config.n_kv_heads,
         "head_dim": config.head_dim,
-        "hidden_act": "silu",
+        "hidden_act": "gelu_pytorch_tanh" if config.is_gemma else "silu",
         "rms_norm_eps": config.norm_eps,
         "rope_parameters": rope,
         "attention_bias": config.qkv_bias,
@@ -201,6 +201,11 @@ def folder_config(config: ModelConfig, plan: Plan, dtype: torch.dtype) -> dict[s
         "eos_token_id": eos[0] if len(eos) == 1 else eos or None,
         "dtype": str(dtype).removeprefix("torch."),
     }
+    if config.local_layers:
+        about["local_theta"], about["local_layers"] = config.local_theta, list(config.local_layers)
+    if config.query_scale != 1.0:
+        about["query_scale"] = config.query_scale
+    return about
 
 
 def longest(config: ModelConfig, plan: Plan) -> int:
@@ -208,6 +213,9 @@ def longest(config: ModelConfig, plan: Plan) -> int:
 
     Layers with a window, and those without positions, bound nothing.
     """
-    bounded = [x for x in plan.layers if x.grows and getattr(x, "position", "none") != "none"]
+    bounded = any(
+        spec.grows and getattr(spec, "position", "none") != "none" and i not in config.local_layers
+        for i, spec in enumerate(plan.layers)
+    )
     reach = config.reach if bounded else None
     return max(ANY_LENGTH, config.context_length) if reach is None else reach

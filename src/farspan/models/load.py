@@ -296,7 +296,9 @@ class _MergedCache:
             for name, stamp in about["files"].items():
                 _check_stamp(self.folder / name, stamp)
             tensors = load_file(str(self.folder / "weights.safetensors"))
-            config = about["config"] | {"eos_token_ids": tuple(about["config"]["eos_token_ids"])}
+            config = dict(about["config"])
+            for name in ("eos_token_ids", "local_layers"):
+                config[name] = tuple(config.get(name, ()))
             return _Weights(
                 ModelConfig(**config),
                 tensors,

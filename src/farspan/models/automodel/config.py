@@ -28,6 +28,9 @@ class FarspanConfig(PreTrainedConfig):
     plan: str = "full"
     position: str = ""
     context_length: int | None = None
+    query_scale: float = 1.0
+    local_theta: float = 10_000.0
+    local_layers: list[int] | None = None
     vocab_size: int = 32_000
     hidden_size: int = 576
     intermediate_size: int = 1536

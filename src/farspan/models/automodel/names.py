@@ -29,6 +29,8 @@ RENAMED = {
     "mlp.down_proj": "mlp.down",
     "input_layernorm": "mixer_norm",
     "post_attention_layernorm": "mlp_norm",
+    "pre_feedforward_layernorm": "before_mlp",
+    "post_feedforward_layernorm": "after_mlp",
     "embed_tokens": "embed",
     "lm_head": "model.head",
 }
