@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from farspan.errors import RequestError
 from farspan.units import show_length
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ Adapter = Annotated[
     bool, typer.Option("--adapter/--no-adapter", help="Merge smollm2's adapter into its weights.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is in the folder.")]
+SearchOn = Annotated[
+    Path | None,
+    typer.Option(
+        "--search-on", metavar="TEXT", help="Search longrope's divisors on a text, for --factor."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -48,6 +55,7 @@ def convert(
     dtype: Dtype = None,
     adapter: Adapter = True,
     force: Force = False,
+    search_on: SearchOn = None,
     as_json: Json = False,
 ) -> None:
     """Give a checkpoint another layer plan or longer positions, without training.
@@ -60,6 +68,10 @@ def convert(
     """
     from farspan.models.convert import convert as convert_model
 
+    if search_on is not None:
+        if position != "longrope" or factor is None:
+            raise RequestError("--search-on goes with --position longrope and --factor")
+        position, factor = _searched(model, search_on, factor, plan, adapter), None
     done = convert_model(
         model,
         output,
@@ -72,6 +84,25 @@ def convert(
         say=_say,
     )
     print(json.dumps(asdict(done)) if as_json else _page(done))
+
+
+def _searched(model: str, text: Path, factor: float, plan: str | None, adapter: bool) -> str:
+    """The position method that a search finds on a text."""
+    from farspan.data.reader import read_documents
+    from farspan.models.load import load_model
+    from farspan.search.longrope import search_longrope
+
+    loaded = load_model(model, plan=plan, adapter=adapter)
+    ids, _ = loaded.tokenizer.encode_document(read_documents([str(text)]).text)
+
+    def tell(done: int, total: int, best: float) -> None:
+        if done % 8 == 0:
+            _say(f"tried {done} of {total} lists of divisors, least loss {best:.4f}")
+
+    found = search_longrope(loaded, ids, factor, on_trial=tell)
+    start = ", ".join(f"{name} {loss:.4f}" for name, loss in found.start.items())
+    _say(f"found divisors with loss {found.loss:.4f} in {found.trials} trials (began at {start})")
+    return found.position
 
 
 def _say(message: str) -> None:

@@ -88,7 +88,7 @@ def convert(
         adapter=adapter,
         position=position,
         factor=factor,
-        say=say,
+        say=say if model == DEFAULT_MODEL else _quiet,  # how it would read is not the question
     )
     say(f"writing {target}")
     with replaced(target) as fresh:
@@ -138,6 +138,10 @@ def replaced(target: Path) -> Iterator[Path]:
             old.rename(target)
         for path in (fresh, old):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _quiet(message: str) -> None:
+    """Says nothing."""
 
 
 def stored_dtype(source: Path | None) -> str:
@@ -209,13 +213,14 @@ def folder_config(config: ModelConfig, plan: Plan, dtype: torch.dtype) -> dict[s
 
 
 def longest(config: ModelConfig, plan: Plan) -> int:
-    """Tokens that the positions are good for: what the methods stretch to.
+    """Tokens that the positions are good for: what the methods stretch to."""
+    reach = config.reach if sees_far(config, plan) else None
+    return max(ANY_LENGTH, config.context_length) if reach is None else reach
 
-    Layers with a window, and those without positions, bound nothing.
-    """
-    bounded = any(
+
+def sees_far(config: ModelConfig, plan: Plan) -> bool:
+    """Whether a layer compares positions at any distance: not those with a window or without."""
+    return any(
         spec.grows and getattr(spec, "position", "none") != "none" and i not in config.local_layers
         for i, spec in enumerate(plan.layers)
     )
-    reach = config.reach if bounded else None
-    return max(ANY_LENGTH, config.context_length) if reach is None else reach

@@ -129,6 +129,16 @@ def load_model(
     return LoadedModel(decoder, weights.tokenizer, weights.format, identity, name)
 
 
+def repositioned(model: LoadedModel, position: str, factor: float | None = None) -> LoadedModel:
+    """The same weights with other position methods; `RequestError` for those that do not fit."""
+    config = model.decoder.config.stretched(position, factor)
+    tensors = dict(model.decoder.named_parameters())
+    weights = _Weights(config, tensors, model.tokenizer, model.format)
+    decoder = _assemble(weights, model.decoder.plan)
+    identity = _digest(model.identity, config.position)
+    return replace(model, decoder=decoder, identity=identity)
+
+
 def find_device(name: str) -> torch.device:
     """A device by name; `auto` is the GPU if there is one. `RequestError` for what is not here."""
     cuda = torch.cuda.is_available()
