@@ -14,7 +14,10 @@ from farspan.models.config import ModelConfig
 from farspan.models.convert import check_target, convert, folder_config, replaced
 from farspan.models.load import load_model
 from farspan.models.plan import parse_plan
+from farspan.models.tokenizer_files import tokenizer_from_folder, write_tokenizer
 from tests.models.checkpoints import FAMILIES, SIZES, write_checkpoint
+from tests.models.test_gguf import write as write_gguf
+from tests.tiny import make_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
@@ -232,3 +235,28 @@ def test_dtypes(tmp_path):
         config = transformers.AutoConfig.from_pretrained(tmp_path / name)
         assert done.dtype == name and config.dtype is getattr(torch, name)
     assert SIZES["num_hidden_layers"] == config.num_hidden_layers
+
+
+def test_a_gguf_file_gets_the_files_that_transformers_wants(tmp_path):
+    tensors = write_gguf(tmp_path / "m.gguf")
+    convert(str(tmp_path / "m.gguf"), tmp_path / "out", dtype="float32")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer("abz").input_ids == [0, 1, 25]
+    assert (tokenizer.eos_token, tokenizer.pad_token) == ("<end>", "<end>")
+    assert tokenizer.decode([0, 39], skip_special_tokens=True) == "a"
+    model = auto(tmp_path / "out")
+    assert model.generation_config.eos_token_id == [39]
+    embed = tensors["model.embed_tokens.weight"]
+    torch.testing.assert_close(model.get_input_embeddings().weight.detach(), embed)
+
+
+def test_a_start_token_is_added_as_the_checkpoint_wants(tmp_path):
+    tokenizer = make_tokenizer()
+    tokenizer.adds_bos = True
+    write_tokenizer(tokenizer, tmp_path)
+    found = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert found("goat").input_ids == [tokenizer.bos_id, *tokenizer.encode("goat")]
+    again = tokenizer_from_folder(tmp_path)
+    assert (again.adds_bos, again.bos_id, again.eos_ids) == (
+        True, tokenizer.bos_id, tokenizer.eos_ids,
+    )  # fmt: skip

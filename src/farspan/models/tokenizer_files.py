@@ -49,7 +49,8 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     backend = json.loads(tokenizer.to_json())
     for token in backend["added_tokens"]:
         token["special"] = token["id"] in tokenizer.special_ids
-    bos, eos = tokenizer.token_text(tokenizer.bos_id), tokenizer.token_text(tokenizer.eos_ids[0])
+    end = next(iter(tokenizer.eos_ids), None)
+    bos, eos = (tokenizer.token_text(token) for token in (tokenizer.bos_id, end))
     if tokenizer.adds_bos:
         start = {"SpecialToken": {"id": bos, "type_id": 0}}
         first = {"Sequence": {"id": "A", "type_id": 0}}
@@ -62,14 +63,15 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         }
     about: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": eos,
-        "pad_token": eos,
         "clean_up_tokenization_spaces": False,
     }
-    if bos:
-        about["bos_token"] = bos
-    generation = {"bos_token_id": tokenizer.bos_id, "eos_token_id": list(tokenizer.eos_ids)}
-    generation["pad_token_id"] = tokenizer.eos_ids[0]
+    about |= {"bos_token": bos} if bos else {}
+    about |= {"eos_token": eos, "pad_token": eos} if eos else {}
+    generation = {
+        "bos_token_id": tokenizer.bos_id,
+        "eos_token_id": list(tokenizer.eos_ids) or None,
+        "pad_token_id": end,
+    }
     for name, value in (
         ("tokenizer.json", backend),
         ("tokenizer_config.json", about),
