@@ -46,7 +46,7 @@ def cpu_compute_dtype() -> torch.dtype:
 
 
 def cache_field() -> str:
-    """What transformers calls the cache among a model's outputs: `past_key_values` until 5.23."""
+    """What transformers calls the cache among outputs: `past_key_values`, in newer ones `cache`."""
     from dataclasses import fields
 
     from transformers.modeling_outputs import CausalLMOutputWithPast

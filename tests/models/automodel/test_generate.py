@@ -198,3 +198,13 @@ def test_loss_is_that_of_the_next_token(models, ids):
     out = model(ids, labels=ids)
     flat = torch.nn.functional.cross_entropy(out.logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     torch.testing.assert_close(out.loss, flat)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_mixed_precision_trains(models, plan, ids):
+    model = copy.deepcopy(models[plan])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(ids, labels=ids).loss
+    loss.backward()
+    assert loss.item() == pytest.approx(model(ids, labels=ids).loss.item(), rel=0.02)
+    assert all(torch.isfinite(x.grad).all() for x in model.parameters() if x.grad is not None)

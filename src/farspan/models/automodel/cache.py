@@ -96,10 +96,15 @@ STATIC_LAYER_TYPE_MAPPING[MODEL_TYPE] = LayerCache
 
 
 def state_of(cache: Cache | None, decoder: Decoder, batch: int) -> DecoderState:
-    """The decoder's state that a cache holds, an empty one for none."""
+    """The decoder's state that a cache holds, an empty one for none.
+
+    An empty one is of the dtype in which autocast, if it is on, computes.
+    """
     layers = _layers(cache, len(decoder.layers)) if cache is not None else []
     if not layers or layers[0].state is None:
-        return decoder.init_state(batch)
+        kind = decoder.device.type
+        autocast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        return decoder.init_state(batch, dtype=autocast)
     if layers[0].rows != batch:
         raise RequestError(f"the cache holds {layers[0].rows} rows, {batch} came; use another")
     return DecoderState(tuple(layer.state for layer in layers), layers[0].length)
