@@ -92,7 +92,8 @@ def evolve(
             if i % 2 == 0 or len(parents) < 2:
                 child = mutant(draw.choice(parents), most, budget.chance, draw)
             else:
-                child = crossed(*draw.sample(parents, 2), most, draw)
+                one, two = draw.sample(parents, 2)
+                child = crossed(one, two, most, draw)
             trials.run(child)
     best = trials.best(1)[0]
     return best, trials.found[best]
