@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from farspan.models.automodel import hook
+
 if TYPE_CHECKING:
     from farspan.models.long_context import CompressiveMemory, InfiniAttention, LongContextModel
 
 __version__ = "0.1.0"
 __all__ = ["CompressiveMemory", "InfiniAttention", "LongContextModel", "__version__"]
+
+
+hook.install()
 
 
 def __getattr__(name: str) -> object:

@@ -43,3 +43,13 @@ def cpu_compute_dtype() -> torch.dtype:
     capability = torch.backends.cpu.get_cpu_capability()
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if capability.startswith("AVX512") and native else torch.float32
+
+
+def cache_field() -> str:
+    """What transformers calls the cache among outputs: `past_key_values`, in newer ones `cache`."""
+    from dataclasses import fields
+
+    from transformers.modeling_outputs import CausalLMOutputWithPast
+
+    names = {field.name for field in fields(CausalLMOutputWithPast)}
+    return "cache" if "cache" in names else "past_key_values"

@@ -117,3 +117,22 @@ def test_the_command_line_is_the_harness_own():
     words = [sys.executable, "-m", "farspan.evaluation.harness", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0 and "lm-eval" in done.stdout + done.stderr
+
+
+def test_the_harness_own_model_class_loads_a_converted_folder(tmp_path):
+    pytest.importorskip("transformers")
+    from lm_eval.models.huggingface import HFLM
+
+    from farspan.models.convert import convert
+    from farspan.models.load import load_model
+
+    from ..models.checkpoints import write_checkpoint
+
+    write_checkpoint(tmp_path / "in")
+    convert(str(tmp_path / "in"), tmp_path / "out", plan="window(16), infini(8), full")
+    folder = str(tmp_path / "out")
+    theirs = HFLM(pretrained=folder, device="cpu", dtype="float32", batch_size=2)
+    ours = FarspanLM(model=load_model(folder, device="cpu", dtype="float32"))
+    pairs = [request(STORY[:200], " The ferry"), request("Port", " Avery")]
+    for one, two in zip(theirs.loglikelihood(pairs), ours.loglikelihood(pairs), strict=True):
+        assert one[0] == pytest.approx(two[0], abs=1e-3) and one[1] == two[1]

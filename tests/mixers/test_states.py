@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from farspan.errors import RequestError
+from farspan.memory.file_store import FileStore
 from farspan.memory.store import MemoryStore
 from farspan.mixers.base import Tokens
-from farspan.mixers.states import change, fill, flatten
+from farspan.mixers.states import batch_of, change, fill, flatten, select_rows
 
 from .laws import D_MODEL, MIXERS, build, tensors
 
@@ -34,3 +36,25 @@ def test_a_missing_tensor_is_told():
     mixer, _ = build("window")
     with pytest.raises(KeyError, match=r"recent\.k_bshd"):
         fill(mixer.init_state(1), {})
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_rows_of_a_state_go_on_by_themselves(name):
+    mixer, _ = build(name)
+    x = torch.randn(3, 17, D_MODEL, dtype=torch.float64)
+    tokens = Tokens.plain(3, 11, first_asked=11)
+    state = mixer(x[:, :11], tokens, mixer.init_state(3, dtype=torch.float64))[1]
+    assert batch_of(state) == 3
+    row = torch.tensor([2, 0, 2])
+    rest = Tokens.plain(3, 6, start=11, first_asked=0)
+    wanted = mixer(x[:, 11:], rest, state)[0][row]
+    picked = select_rows(state, row)
+    found = mixer(x[row, 11:], rest, picked)[0]
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    assert batch_of(picked) == 3
+
+
+def test_rows_of_a_store_on_disk_are_refused(tmp_path):
+    store = FileStore.open(tmp_path / "layer", 2, 8)
+    with pytest.raises(RequestError, match="holds one row"):
+        select_rows(store, torch.tensor([0, 0]))

@@ -90,7 +90,9 @@ def test_missing_foreign_and_misshapen_tensors(tmp_path):
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"model_type": "gemma"}, "'gemma' is not supported"),
+        ({"model_type": "gemma2", "hidden_act": "gelu"}, "'gelu' is not supported"),
+        ({"model_type": "gemma2"}, "caps scores"),
+        ({"model_type": "gpt2"}, "use one of llama"),
         ({"quantization_config": {"quant_method": "awq"}}, "quantised weights"),
         ({"hidden_act": "gelu"}, "'gelu' is not supported"),
         ({"hidden_size": None}, "config.json"),

@@ -50,7 +50,7 @@ def test_batches_are_the_same_for_the_same_step():
 def test_a_third_of_the_heads_begins_as_memory():
     decoder = make().decoder
     for mixer in infini_mixers(decoder):
-        assert mixer.gate.tolist() == [-3, -3, 1, 1]
+        assert mixer.gate.weight.tolist() == [-3, -3, 1, 1]
     assert gate_summary(decoder)["gate_range"] == [0.047, 0.389, 0.731]
 
 

@@ -100,7 +100,7 @@ def estimate(
     config = model_config(model, say)
     if position is not None:
         config = config.stretched(position, factor)
-    default = DEFAULT_PLAN if model == DEFAULT_MODEL else "full"
+    default = DEFAULT_PLAN if model == DEFAULT_MODEL else config.plan or "full"
     own, full = (parse_plan(x, config.n_layers) for x in (plan or default, "full"))
     lengths, chunk = (tokens, min(SHORT, tokens)), default_chunk(place)
     cost, short = plan_costs(config, own, lengths, kind, chunk)

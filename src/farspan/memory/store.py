@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from farspan.errors import RequestError
+
 GROWTH = 1.5
 
 
@@ -44,6 +46,10 @@ class KeyValueStore(ABC):
     def fork(self) -> KeyValueStore:
         """A store that starts from this one and never writes into what holds it."""
         return self
+
+    def select_rows(self, row_b: Tensor) -> KeyValueStore:
+        """The store of the rows named, in this order; refused where a store holds one row."""
+        raise RequestError("a store on disk holds one row; keep the state in memory for several")
 
 
 class _Buffer:
@@ -113,6 +119,11 @@ class MemoryStore(KeyValueStore):
     def values(self, start: int, stop: int) -> Tensor:
         """A view of the values."""
         return self.v_bshd[:, start:stop]
+
+    def select_rows(self, row_b: Tensor) -> MemoryStore:
+        """A copy of those rows."""
+        row_b = row_b.to(self.k_bshd.device)
+        return MemoryStore(self.k_bshd.index_select(0, row_b), self.v_bshd.index_select(0, row_b))
 
     def held_bytes(self) -> int:
         """Bytes of the stored tokens; spare room of the buffer is not counted."""

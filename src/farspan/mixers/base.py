@@ -106,7 +106,11 @@ class Tokens:
 
 @dataclass(frozen=True)
 class AttentionShape:
-    """Sizes of an attention layer: features, query heads, key-value heads, features a head."""
+    """Sizes of an attention layer: features, query heads, key-value heads, features a head.
+
+    Queries are scaled by `query_scale` beside the usual 1 / sqrt(head_dim); with `norm_offset`
+    norms of queries and keys scale by 1 + weight.
+    """
 
     d_model: int
     n_heads: int
@@ -115,11 +119,26 @@ class AttentionShape:
     bias: bool = False
     qk_norm: bool = False
     norm_eps: float = 1e-6
+    norm_offset: bool = False
+    query_scale: float = 1.0
 
     @property
     def kv_features(self) -> int:
         """Features of all key heads of one token."""
         return self.n_kv_heads * self.head_dim
+
+
+class OffsetNorm(nn.RMSNorm):
+    """RMS norm that scales by 1 + weight, in float32 (Gemma)."""
+
+    def reset_parameters(self) -> None:
+        """Begins as a plain norm."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normed over the last axis."""
+        width = self.weight.shape
+        return F.rms_norm(x.float(), width, 1 + self.weight.float(), self.eps).to(x.dtype)
 
 
 class AttentionMixer(nn.Module, ABC):
@@ -137,8 +156,9 @@ class AttentionMixer(nn.Module, ABC):
         queries = shape.n_heads * shape.head_dim
         self.qkv = nn.Linear(shape.d_model, queries + 2 * shape.kv_features, bias=shape.bias)
         self.out = nn.Linear(queries, shape.d_model, bias=False)
-        self.q_norm = nn.RMSNorm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
-        self.k_norm = nn.RMSNorm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
+        norm = OffsetNorm if shape.norm_offset else nn.RMSNorm
+        self.q_norm = norm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
+        self.k_norm = norm(shape.head_dim, shape.norm_eps) if shape.qk_norm else None
 
     @abstractmethod
     def init_state(
@@ -205,6 +225,9 @@ class AttentionMixer(nn.Module, ABC):
     def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Keys and values alone, for tokens that are written and do not attend."""
         shape = self.shape
+        if type(self.qkv) is not nn.Linear:  # an adapter around the matrix counts too
+            _, k, v = self.split_heads(x_btc)
+            return self.position(k, k, tokens)[1], v
         start = shape.n_heads * shape.head_dim
         bias = None if self.qkv.bias is None else self.qkv.bias[start:]
         kv = F.linear(x_btc, self.qkv.weight[start:], bias)
@@ -212,10 +235,12 @@ class AttentionMixer(nn.Module, ABC):
         return self.position(k, k, tokens)[1], v
 
     def normalise(self, q_bthd: Tensor, k_bthd: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries and keys behind the checkpoint's own norms, where it has them (Qwen3)."""
-        if self.q_norm is None or self.k_norm is None:
-            return q_bthd, k_bthd
-        return self.q_norm(q_bthd), self.k_norm(k_bthd)
+        """Queries and keys behind the checkpoint's own norms and scale, where it has them."""
+        if self.q_norm is not None and self.k_norm is not None:
+            q_bthd, k_bthd = self.q_norm(q_bthd), self.k_norm(k_bthd)
+        if self.shape.query_scale != 1.0:
+            q_bthd = q_bthd * self.shape.query_scale
+        return q_bthd, k_bthd
 
     def position(self, q_bthd: Tensor, k_bthd: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Normalised and rotated queries and keys, where the layer has norms and positions."""

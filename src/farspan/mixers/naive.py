@@ -19,8 +19,7 @@ def raw_projections(mixer: AttentionMixer, x_btc: Tensor) -> tuple[Tensor, Tenso
     shape = mixer.shape
     qkv = mixer.qkv(x_btc).unflatten(-1, (-1, shape.head_dim))
     q, k, v = qkv.split([shape.n_heads, shape.n_kv_heads, shape.n_kv_heads], dim=2)
-    if mixer.q_norm is not None and mixer.k_norm is not None:
-        q, k = mixer.q_norm(q), mixer.k_norm(k)
+    q, k = mixer.normalise(q, k)
     return q, k, v
 
 

@@ -40,6 +40,26 @@ def change(state: Any, each: Callable[[Tensor], Tensor]) -> Any:
     return fill(state, {path: each(tensor) for path, tensor in flatten(state).items()})
 
 
+def select_rows(state: Any, row_b: Tensor) -> Any:
+    """The state of the rows named, in this order; the same row may be taken more than once.
+
+    Stores in memory are copied; `RequestError` for stores on disk, which hold one row.
+    """
+    if isinstance(state, Tensor):
+        return state.index_select(0, row_b.to(state.device))
+    if isinstance(state, KeyValueStore):
+        return state.select_rows(row_b)
+    parts = {name: select_rows(part, row_b) for name, part in _parts(state).items()}
+    if isinstance(state, tuple):
+        return tuple(parts.values())
+    return replace(state, **parts) if parts else state
+
+
+def batch_of(state: Any) -> int:
+    """Rows of a state."""
+    return next(iter(flatten(state).values())).shape[0]
+
+
 def _parts(value: Any) -> dict[str, Any]:
     if isinstance(value, tuple):
         return {str(i): part for i, part in enumerate(value)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             "self_attn.k_proj.bias": (keys,),
             "self_attn.v_proj.bias": (keys,),
         }
+    if c.sandwich:
+        layer |= {
+            "pre_feedforward_layernorm.weight": (c.d_model,),
+            "post_feedforward_layernorm.weight": (c.d_model,),
+        }
     if c.qk_norm:
         layer |= {
             "self_attn.q_norm.weight": (c.head_dim,),
@@ -47,7 +53,10 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def check_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise `DamagedFileError` for missing tensors and wrong shapes, `RequestError` for others."""
+    """Raise `DamagedFileError` for missing tensors and wrong shapes, `RequestError` for others.
+
+    A checkpoint with a plan may hold what its mixers add, which is checked when it is used.
+    """
     if config.n_layers > len(tensors):  # before listing what a damaged number asks for
         raise DamagedFileError(f"{path} lacks most of the {config.n_layers} layers of its config")
     expected = expected_shapes(config)
@@ -59,7 +68,12 @@ def check_tensors(config: ModelConfig, tensors: Mapping[str, Tensor], path: Path
             raise DamagedFileError(
                 f"{path}: {name} is {list(found)}, but its config asks for {list(shape)}"
             )
-    if others := [name for name in tensors if name not in expected]:
+    added = re.compile(r"model\.layers\.\d+\.mixer\..+") if config.plan else None
+    if others := [
+        name
+        for name in tensors
+        if name not in expected and not (added is not None and added.fullmatch(name))
+    ]:
         raise RequestError(
             f"{path} holds {_some(others)}, which a {config.family} decoder does not use;"
             " such a checkpoint is not supported"

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from farspan.errors import RequestError
 from farspan.memory.store import KeyValueStore
-from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
+from farspan.mixers.base import AttentionMixer, AttentionShape, OffsetNorm, Tokens
 from farspan.mixers.recall import RecallAttention, RecallState
 from farspan.mixers.spec import MixerSpec
 from farspan.models.config import ModelConfig
@@ -36,38 +36,55 @@ class DecoderState:
 
 
 class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020); gate and up share one matrix, in this order."""
+    """SwiGLU (Shazeer 2020), or GeGLU; gate and up share one matrix, in this order."""
 
-    def __init__(self, d_model: int, d_ff: int) -> None:
+    def __init__(self, d_model: int, d_ff: int, gelu: bool = False) -> None:
         super().__init__()
+        self.gelu = gelu
         self.gate_up = nn.Linear(d_model, 2 * d_ff, bias=False)
         self.down = nn.Linear(d_ff, d_model, bias=False)
 
     def forward(self, x_btc: Tensor) -> Tensor:
         """`[B, T, C]` to `[B, T, C]`."""
         gate, up = self.gate_up(x_btc).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        gate = F.gelu(gate, approximate="tanh") if self.gelu else F.silu(gate)
+        return self.down(gate * up)
 
 
 class Layer(nn.Module):
-    """A mixer and a feed-forward network, each behind a norm and beside a residual."""
+    """A mixer and a feed-forward network, each behind a norm and beside a residual.
 
-    def __init__(self, config: ModelConfig, spec: MixerSpec) -> None:
+    In a sandwich layer `mlp_norm` stands behind the mixer instead, before its output is added, and
+    `before_mlp` and `after_mlp` on both sides of the feed-forward network.
+    """
+
+    def __init__(self, config: ModelConfig, spec: MixerSpec, index: int = 0) -> None:
         super().__init__()
-        self.mixer_norm = nn.RMSNorm(config.d_model, config.norm_eps)
-        self.mixer: AttentionMixer = build_mixer(config, spec)
-        self.mlp_norm = nn.RMSNorm(config.d_model, config.norm_eps)
-        self.mlp = FeedForward(config.d_model, config.d_ff)
+        self.mixer_norm = make_norm(config)
+        self.mixer: AttentionMixer = build_mixer(config, spec, index)
+        self.mlp_norm = make_norm(config)
+        self.mlp = FeedForward(config.d_model, config.d_ff, config.is_gemma)
+        self.before_mlp = make_norm(config) if config.sandwich else None
+        self.after_mlp = make_norm(config) if config.sandwich else None
 
     def forward(self, x_btc: Tensor, tokens: Tokens, state: Any) -> tuple[Tensor, Any]:
         """One chunk through the layer."""
         mixed, state = self.mixer(self.mixer_norm(x_btc), tokens, state)
-        x_btc = x_btc + mixed
-        return x_btc + self.mlp(self.mlp_norm(x_btc)), state
+        if self.before_mlp is None or self.after_mlp is None:
+            x_btc = x_btc + mixed
+            return x_btc + self.mlp(self.mlp_norm(x_btc)), state
+        x_btc = x_btc + self.mlp_norm(mixed)
+        return x_btc + self.after_mlp(self.mlp(self.before_mlp(x_btc))), state
 
 
-def build_mixer(config: ModelConfig, spec: MixerSpec) -> AttentionMixer:
-    """The mixer that a plan's layer names."""
+def make_norm(config: ModelConfig) -> nn.RMSNorm:
+    """The norm over the features of a token that the checkpoint's family has."""
+    kind = OffsetNorm if config.is_gemma else nn.RMSNorm
+    return kind(config.d_model, config.norm_eps)
+
+
+def build_mixer(config: ModelConfig, spec: MixerSpec, index: int = 0) -> AttentionMixer:
+    """The mixer that a plan's layer names, with the positions of the layer at `index`."""
     shape = AttentionShape(
         config.d_model,
         config.n_heads,
@@ -76,8 +93,10 @@ def build_mixer(config: ModelConfig, spec: MixerSpec) -> AttentionMixer:
         config.qkv_bias,
         config.qk_norm,
         config.norm_eps,
+        config.is_gemma,
+        config.query_scale,
     )
-    rotary = config.rotary()
+    rotary = config.rotary_of(index)
     if rotary.scores is not None and not spec.pairs:
         raise RequestError(
             f"layer {spec} takes rotary positions alone, not {rotary.scores.name}; use full, window"
@@ -96,8 +115,8 @@ class Decoder(nn.Module):
         self.plan = plan
         self.rotary = config.rotary()
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
-        self.layers = nn.ModuleList(Layer(config, spec) for spec in plan.layers)
-        self.norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.layers = nn.ModuleList(Layer(config, spec, i) for i, spec in enumerate(plan.layers))
+        self.norm = make_norm(config)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embed.weight
@@ -146,34 +165,53 @@ class Decoder(nn.Module):
         In any other chunk they come for all T, and mean nothing at padding and read tokens.
         """
         x = self.embed(ids_bt)
+        if self.config.is_gemma:
+            x = x * x.new_tensor(self.config.d_model**0.5)
         tokens = tokens.with_table(self.rotary, x.dtype)
+        seen = self._seen(tokens, x.dtype)
         n_tokens, first_asked, depth = ids_bt.shape[1], tokens.first_asked, self.plan.read_depth
         states = list(state.layers)
         length = state.length + n_tokens
         for i in range(depth):
             layer = self.layer(i)
             if i == depth - 1 and first_asked == n_tokens and self.plan.recall_layers:
-                states[i] = layer.mixer.absorb(layer.mixer_norm(x), tokens, states[i])
+                states[i] = layer.mixer.absorb(layer.mixer_norm(x), seen(i), states[i])
                 return None, DecoderState(tuple(states), length)
-            if i == depth - 1 and tokens.search is not None and tokens.search.last_whole:
-                tokens = replace(tokens, search=None)
-            x, states[i] = layer(x, tokens, states[i])
+            x, states[i] = layer(x, seen(i), states[i])
         if first_asked is None:
             tokens = tokens.only_asked() if depth < len(self.layers) else tokens
         elif first_asked == n_tokens:
             return None, DecoderState(tuple(states), length)
         else:
             x, tokens = x[:, first_asked:], tokens.slice(first_asked, n_tokens)
+        seen = self._seen(tokens, x.dtype)
         for i in range(depth, len(self.layers)):
-            x, states[i] = self.layers[i](x, tokens, states[i])
+            x, states[i] = self.layers[i](x, seen(i), states[i])
         return self.norm(x), DecoderState(tuple(states), length)
+
+    def _seen(self, tokens: Tokens, dtype: torch.dtype) -> Callable[[int], Tokens]:
+        """The tokens as each layer sees them.
+
+        Local layers turn by a table of their own; the last recall layer may not be searched.
+        """
+        layers, search = self.config.local_layers, tokens.search
+        special: dict[int, Tokens] = {}
+        if layers:
+            local = tokens.with_table(self.config.rotary_of(layers[0]), dtype)
+            special = dict.fromkeys(layers, local)
+        if search is not None and search.last_whole:
+            special[self.plan.read_depth - 1] = replace(tokens, search=None)
+        return lambda i: special.get(i, tokens)
 
     def logits(self, features_btc: Tensor) -> Tensor:
         """Scores over the vocabulary `[B, T, V]`."""
         return self.head(features_btc)
 
     def load_hugging_face(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copies weights under their Hugging Face names into the fused matrices."""
+        """Copies weights under their Hugging Face names into the fused matrices.
+
+        What mixers add is copied where it is among them, and else left as it is.
+        """
         with torch.no_grad():
             for target, sources in hugging_face_names(self.config).items():
                 parameter = self.get_parameter(target)
@@ -183,27 +221,46 @@ class Decoder(nn.Module):
                     parameter[rows : rows + tensor.shape[0]].copy_(tensor)
                     rows += tensor.shape[0]
                 assert rows == parameter.shape[0], f"{target}: {rows} of {parameter.shape[0]} rows"
+            for name, parameter in self.added_parameters().items():
+                if name in tensors:
+                    parameter.copy_(tensors[name])
 
     def hugging_face_tensors(self) -> dict[str, Tensor]:
-        """The weights under their Hugging Face names, as views."""
-        config = self.config
-        heads = config.head_dim
-        sizes = {
-            "q_proj": config.n_heads * heads,
-            "k_proj": config.n_kv_heads * heads,
-            "v_proj": config.n_kv_heads * heads,
-            "gate_proj": config.d_ff,
-            "up_proj": config.d_ff,
-        }
+        """The weights under their Hugging Face names, and what mixers add, as views."""
+        sizes = stacked_rows(self.config)
         found: dict[str, Tensor] = {}
-        for target, sources in hugging_face_names(config).items():
+        for target, sources in hugging_face_names(self.config).items():
             parameter = self.get_parameter(target).detach()
             row = 0
             for name in sources:
                 size = sizes.get(name.split(".")[-2], parameter.shape[0])
                 found[name] = parameter[row : row + size]
                 row += size
-        return found
+        return found | {name: x.detach() for name, x in self.added_parameters().items()}
+
+    def added_parameters(self) -> dict[str, nn.Parameter]:
+        """What mixers add to a checkpoint, by its name there."""
+        known = hugging_face_names(self.config)
+        return {
+            ADDED_PREFIX + name: parameter
+            for name, parameter in self.layers.named_parameters(prefix="layers")
+            if name not in known
+        }
+
+
+ADDED_PREFIX = "model."
+"""Before the decoder's own name of what mixers add, as before all names in a checkpoint."""
+
+
+def stacked_rows(config: ModelConfig) -> dict[str, int]:
+    """Rows of the matrices of a checkpoint that the decoder stacks."""
+    return {
+        "q_proj": config.n_heads * config.head_dim,
+        "k_proj": config.n_kv_heads * config.head_dim,
+        "v_proj": config.n_kv_heads * config.head_dim,
+        "gate_proj": config.d_ff,
+        "up_proj": config.d_ff,
+    }
 
 
 def hugging_face_names(config: ModelConfig) -> dict[str, tuple[str, ...]]:
@@ -223,6 +280,9 @@ def hugging_face_names(config: ModelConfig) -> dict[str, tuple[str, ...]]:
         names[ours + "mixer.qkv.weight"] = tuple(x + ".weight" for x in qkv)
         if config.qkv_bias:
             names[ours + "mixer.qkv.bias"] = tuple(x + ".bias" for x in qkv)
+        if config.sandwich:
+            names[ours + "before_mlp.weight"] = (theirs + "pre_feedforward_layernorm.weight",)
+            names[ours + "after_mlp.weight"] = (theirs + "post_feedforward_layernorm.weight",)
         if config.qk_norm:
             names[ours + "mixer.q_norm.weight"] = (attention + "q_norm.weight",)
             names[ours + "mixer.k_norm.weight"] = (attention + "k_norm.weight",)

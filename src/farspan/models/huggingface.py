@@ -13,6 +13,7 @@ from torch import Tensor
 from farspan.errors import DamagedFileError, RequestError
 from farspan.models.checkpoint import check_tensors
 from farspan.models.config import ModelConfig
+from farspan.models.families import GEMMA
 from farspan.models.tokenizer import Tokenizer, read_json
 from farspan.models.tokenizer_files import tokenizer_from_folder
 
@@ -26,6 +27,9 @@ HUB_FILES = (
     "model*.safetensors",
 )
 """What is downloaded of a hub repository: never code, never pickles."""
+
+GELU = ("gelu_pytorch_tanh", "gelu")
+"""What Gemma calls its activation; transformers computes the tanh form for either name."""
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _INDEX = "model.safetensors.index.json"
@@ -107,9 +111,13 @@ def read_config(folder: Path) -> ModelConfig:
             f"{folder} holds quantised weights, which are not supported in this format; use the"
             " original checkpoint or a GGUF file"
         )
-    activation = about.get("hidden_act", "silu")
-    if activation not in ("silu", "swish"):
-        raise RequestError(f"{folder}: activation {activation!r} is not supported; only silu is")
+    activation = about.get("hidden_activation") or about.get("hidden_act") or "silu"
+    gemma = about.get("family", about.get("model_type")) in GEMMA
+    if gemma != (activation in GELU) or not (gemma or activation in ("silu", "swish")):
+        raise RequestError(
+            f"{folder}: activation {activation!r} is not supported; only silu is, and"
+            " gelu_pytorch_tanh in Gemma models"
+        )
     try:
         return ModelConfig.from_hugging_face(about)
     except KeyError as error:

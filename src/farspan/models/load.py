@@ -26,7 +26,7 @@ from farspan.errors import DamagedFileError, RequestError
 from farspan.files import told_if_full, write_whole
 from farspan.models.chat import DialogueFormat
 from farspan.models.config import ModelConfig
-from farspan.models.decoder import Decoder
+from farspan.models.decoder import ADDED_PREFIX, Decoder
 from farspan.models.default import DEFAULT_MODEL, SHA256, default_model_path
 from farspan.models.plan import Plan, parse_plan
 from farspan.models.tokenizer import Tokenizer, read_json
@@ -42,6 +42,7 @@ DTYPES = {
     "bf16": torch.bfloat16,
     "float32": torch.float32,
     "fp32": torch.float32,
+    "float16": torch.float16,
 }
 
 Say = Callable[[str], None]
@@ -101,12 +102,12 @@ def load_model(
 ) -> LoadedModel:
     """Loads the default model, or a checkpoint by local path or hub name, onto a device.
 
-    `plan` is a layer plan or preset; by default that of the adapter, or `full` for models without
-    one. The adapter goes into the default model unless `adapter` is false or the plan has other
-    recall layers than it was trained for. `position` and `factor` stretch the checkpoint without
-    training, `yarn` by 4 or `self_extend(8)+log_length` (`positions.registry`). `say` is told,
-    once, what takes long or is done otherwise than asked. Raises `RequestError` for unknown names,
-    plans, positions, devices and dtypes.
+    `plan` is a layer plan or preset; by default that of the adapter or of a converted checkpoint,
+    else `full`. The adapter goes into the default model unless `adapter` is false or the plan has
+    other recall layers than it was trained for. `position` and `factor` stretch the checkpoint
+    without training, `yarn` by 4 or `self_extend(8)+log_length` (`positions.registry`). `say` is
+    told, once, what takes long or is done otherwise than asked. Raises `RequestError` for unknown
+    names, plans, positions, devices and dtypes.
     """
     if factor is not None and position is None:
         raise RequestError("--factor stretches a --position; name one, for instance yarn")
@@ -126,6 +127,16 @@ def load_model(
     decoder = _assemble(weights, parsed).to(place)
     identity = _digest(key, str(parsed), str(kind), asdict(weights.format))
     return LoadedModel(decoder, weights.tokenizer, weights.format, identity, name)
+
+
+def repositioned(model: LoadedModel, position: str, factor: float | None = None) -> LoadedModel:
+    """The same weights with other position methods; `RequestError` for those that do not fit."""
+    config = model.decoder.config.stretched(position, factor)
+    tensors = dict(model.decoder.named_parameters())
+    weights = _Weights(config, tensors, model.tokenizer, model.format)
+    decoder = _assemble(weights, model.decoder.plan)
+    identity = _digest(model.identity, config.position)
+    return replace(model, decoder=decoder, identity=identity)
 
 
 def find_device(name: str) -> torch.device:
@@ -174,12 +185,28 @@ def hollow(config: ModelConfig, plan: Plan) -> Decoder:
 def _assemble(weights: _Weights, plan: Plan) -> Decoder:
     """A decoder around the tensors as they are, without a copy."""
     decoder = hollow(weights.config, plan)
+    _check_added(decoder, weights.tensors)
     _init_added(decoder, weights.tensors)
     decoder.load_state_dict(dict(weights.tensors), strict=False, assign=True)
     if weights.config.tied_embeddings:
         decoder.head.weight = decoder.embed.weight
     assert not any(parameter.is_meta for parameter in decoder.parameters()), "weights are missing"
     return decoder
+
+
+def _check_added(decoder: Decoder, tensors: Mapping[str, Tensor]) -> None:
+    """Raises `RequestError` where a checkpoint's values for mixers do not fit the plan's."""
+    own = decoder.config.plan
+    brought = own and str(parse_plan(own, decoder.config.n_layers)) == str(decoder.plan)
+    for name, parameter in decoder.added_parameters().items():
+        found = tensors.get(name.removeprefix(ADDED_PREFIX))
+        if found is None and brought:
+            raise DamagedFileError(f"the checkpoint lacks the tensor {name}, which its plan needs")
+        if found is not None and found.shape != parameter.shape:
+            raise RequestError(
+                f"the checkpoint's {name} is {list(found.shape)}, and plan {decoder.plan} needs"
+                f" {list(parameter.shape)}; use the plan that the checkpoint brings, {own}"
+            )
 
 
 def _init_added(decoder: Decoder, tensors: Mapping[str, Tensor]) -> None:
@@ -202,7 +229,12 @@ def _fuse(config: ModelConfig, tensors: dict[str, Tensor], dtype: torch.dtype) -
     if config.tied_embeddings:
         decoder.head.weight = decoder.embed.weight
     decoder.load_hugging_face(tensors)
-    return {name: value.detach() for name, value in decoder.named_parameters()}
+    added = {
+        name.removeprefix(ADDED_PREFIX): tensor.to(dtype)
+        for name, tensor in tensors.items()
+        if name.startswith(ADDED_PREFIX + "layers.") and ".mixer." in name
+    }
+    return {name: value.detach() for name, value in decoder.named_parameters()} | added
 
 
 # The default model
@@ -274,7 +306,9 @@ class _MergedCache:
             for name, stamp in about["files"].items():
                 _check_stamp(self.folder / name, stamp)
             tensors = load_file(str(self.folder / "weights.safetensors"))
-            config = about["config"] | {"eos_token_ids": tuple(about["config"]["eos_token_ids"])}
+            config = dict(about["config"])
+            for name in ("eos_token_ids", "local_layers"):
+                config[name] = tuple(config.get(name, ()))
             return _Weights(
                 ModelConfig(**config),
                 tensors,
@@ -361,7 +395,7 @@ def _load_other(
     config, tensors, tokenizer = (
         read_folder(path, dtype) if path.is_dir() else read_gguf(path, dtype)
     )
-    if plan is None:
+    if plan is None and not config.plan:
         say(
             f"{name} has no adapter that was trained to read long documents, so it reads with full"
             " attention: time grows with the square of the length, and beyond the"
@@ -370,7 +404,7 @@ def _load_other(
         )
     fused = _fuse(config, tensors, dtype)
     weights = _Weights(config, fused, tokenizer, DialogueFormat.from_tokenizer(tokenizer))
-    return weights, _fingerprint(path), plan or "full"
+    return weights, _fingerprint(path), plan or config.plan or "full"
 
 
 def _fingerprint(path: Path) -> str:

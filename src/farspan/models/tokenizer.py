@@ -219,6 +219,10 @@ class Tokenizer:
         decoder = StreamDecoder(self, skip_special)
         return "".join(decoder.push(int(i)) for i in ids) + decoder.flush()
 
+    def to_json(self) -> str:
+        """The library's own form, without post-processor, and all added tokens marked special."""
+        return str(self._backend.to_str())
+
     def save(self, folder: str | Path) -> None:
         """Write `tokenizer.json` and `farspan_tokenizer.json`, which `load` reads back."""
         folder = Path(folder)

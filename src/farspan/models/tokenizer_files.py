@@ -1,7 +1,8 @@
-"""The tokenizer of a Hugging Face model folder."""
+"""The tokenizer of a Hugging Face model folder, read and written."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,48 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         chat_template=_chat_template(folder, about),
         adds_bos=bos_id is not None and wrapped[:1] == [bos_id],
     )
+
+
+def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes what transformers' AutoTokenizer reads: vocabulary, special tokens, chat template.
+
+    For checkpoints that bring no such files, such as GGUF. Padding is the first end token.
+    """
+    backend = json.loads(tokenizer.to_json())
+    for token in backend["added_tokens"]:
+        token["special"] = token["id"] in tokenizer.special_ids
+    end = next(iter(tokenizer.eos_ids), None)
+    bos, eos = (tokenizer.token_text(token) for token in (tokenizer.bos_id, end))
+    if tokenizer.adds_bos:
+        start = {"SpecialToken": {"id": bos, "type_id": 0}}
+        first = {"Sequence": {"id": "A", "type_id": 0}}
+        second = {"Sequence": {"id": "B", "type_id": 1}}
+        backend["post_processor"] = {
+            "type": "TemplateProcessing",
+            "single": [start, first],
+            "pair": [start, first, second],
+            "special_tokens": {bos: {"id": bos, "ids": [tokenizer.bos_id], "tokens": [bos]}},
+        }
+    about: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+    }
+    about |= {"bos_token": bos} if bos else {}
+    about |= {"eos_token": eos, "pad_token": eos} if eos else {}
+    generation = {
+        "bos_token_id": tokenizer.bos_id,
+        "eos_token_id": list(tokenizer.eos_ids) or None,
+        "pad_token_id": end,
+    }
+    for name, value in (
+        ("tokenizer.json", backend),
+        ("tokenizer_config.json", about),
+        ("generation_config.json", generation),
+    ):
+        text = json.dumps(value, ensure_ascii=False)
+        (folder / name).write_text(text, encoding="utf-8")
+    if tokenizer.chat_template is not None:
+        (folder / "chat_template.jinja").write_text(tokenizer.chat_template, encoding="utf-8")
 
 
 def _optional_json(path: Path) -> dict[str, Any]:

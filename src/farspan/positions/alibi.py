@@ -31,6 +31,10 @@ class Alibi(ScoreMethod):
         fits = math.isfinite(self.factor) and self.factor >= 1
         self.need(fits, "factor must be a number from 1 on")
 
+    def reach(self, trained: int) -> int | None:
+        """Any number."""
+        return None
+
     def parts(self) -> tuple[ScorePart, ...]:
         """All pairs alike."""
         return (_All(),)

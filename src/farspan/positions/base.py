@@ -40,6 +40,10 @@ class PositionMethod(ABC):
             raise RequestError(f"position {cls.name} takes no factor; leave --factor out")
         return {"factor": factor}
 
+    def reach(self, trained: int) -> int | None:
+        """Tokens that a checkpoint of a trained length is then good for; None is any number."""
+        return round(trained * getattr(self, "factor", 1.0))
+
     def __str__(self) -> str:
         words = []
         for field in fields(self):

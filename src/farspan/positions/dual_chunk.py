@@ -27,6 +27,10 @@ class DualChunk(ScoreMethod):
         self.need(self.trained >= 2, "trained must be 2 tokens or more")
         self.need(0 <= self.chunk < self.trained, f"chunk must be below {self.trained} tokens")
 
+    def reach(self, trained: int) -> int | None:
+        """Any number."""
+        return None
+
     @property
     def size(self) -> int:
         """Tokens a chunk."""

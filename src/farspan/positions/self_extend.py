@@ -40,6 +40,10 @@ class SelfExtend(ScoreMethod):
             "window": window,
         }
 
+    def reach(self, trained: int) -> int | None:
+        """Those whose farthest distance is a trained one."""
+        return max(trained, (trained - self.window) * self.group + self.window)
+
     def parts(self) -> tuple[ScorePart, ...]:
         """Neighbours, and the rest."""
         return _Near(self.window), _Far(self.window, self.group)

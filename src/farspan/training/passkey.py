@@ -119,7 +119,7 @@ def specialise_gates(decoder: Decoder) -> None:
     little, none learns.
     """
     for mixer in infini_mixers(decoder):
-        groups = mixer.gate.view(mixer.shape.n_kv_heads, -1)
+        groups = mixer.gate.weight.view(mixer.shape.n_kv_heads, -1)
         groups.fill_(LOCAL)
         groups[-max(1, len(groups) // 3) :] = SPECIALIST
 
@@ -133,7 +133,7 @@ def infini_mixers(decoder: Decoder) -> list[InfiniAttention]:
 @torch.no_grad()
 def gate_summary(decoder: Decoder) -> dict[str, object]:
     """The gates' shares of memory, smallest, median and largest, and a histogram in tenths."""
-    gates = [mixer.gate for mixer in infini_mixers(decoder)]
+    gates = [mixer.gate.weight for mixer in infini_mixers(decoder)]
     if not gates:
         return {}
     share = torch.cat([gate.float().sigmoid() for gate in gates]).cpu()

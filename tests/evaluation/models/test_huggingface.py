@@ -107,3 +107,16 @@ def test_a_file_is_not_a_folder(tmp_path):
     path.write_bytes(b"GGUF")
     with pytest.raises(RequestError):
         HuggingFaceModel(f"hf:{path}", device="cpu")
+
+
+def test_a_converted_folder_answers_as_the_checkpoint(model, folder, tmp_path):
+    from farspan.models.convert import convert
+
+    convert(str(folder), tmp_path / "out", plan="full")
+    converted = HuggingFaceModel(f"hf:{tmp_path / 'out'}", device="cpu", dtype="float32")
+    assert converted.about["architecture"] == "FarspanForCausalLM"
+    one = sample(model)
+    texts = [[reply.text for reply in each.answer([one], 8)[0]] for each in (model, converted)]
+    assert texts[0] == texts[1]
+    losses = [each.losses(one, [0, 100], 16) for each in (model, converted)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

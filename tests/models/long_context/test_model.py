@@ -21,7 +21,7 @@ def make(rule="gated_delta", seed=0, **settings):
     model = farspan.LongContextModel(VOCABULARY, rule=rule, **(small | own | settings))
     with torch.no_grad():
         for block in model.blocks:
-            block.mixer.gate.fill_(1.0)  # so that the memory weighs
+            block.mixer.gate.weight.fill_(1.0)  # so that the memory weighs
     return model.double().eval()
 
 

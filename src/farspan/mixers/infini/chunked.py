@@ -36,6 +36,18 @@ class InfiniState:
     document_b: Tensor
 
 
+class HeadGate(nn.Module):
+    """A number a head; a module of its own, so that adapters can keep it beside the weights."""
+
+    def __init__(self, n_heads: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((n_heads,), GATE_START))
+
+    def forward(self) -> Tensor:
+        """The raw values `[H]`."""
+        return self.weight
+
+
 class InfiniAttention(AttentionMixer):
     """y = (1 - s) local + s memory, s = sigmoid of one gate a head (Munkhdalai et al. 2024).
 
@@ -60,7 +72,7 @@ class InfiniAttention(AttentionMixer):
         self.window = window
         self.recompute = True
         self.rule = rule
-        self.gate = nn.Parameter(torch.full((shape.n_heads,), GATE_START))
+        self.gate = HeadGate(shape.n_heads)
         n_gates = rule.n_gates * shape.n_kv_heads
         self.gates = nn.Linear(shape.d_model, n_gates) if n_gates else None
         self.init_added()
@@ -68,7 +80,7 @@ class InfiniAttention(AttentionMixer):
     def init_added(self) -> None:
         """Gates at `GATE_START`; the rule's own gates at one half, whatever the token."""
         with torch.no_grad():
-            self.gate.fill_(GATE_START)
+            self.gate.weight.fill_(GATE_START)
             if self.gates is not None:
                 self.gates.weight.zero_()
                 self.gates.bias.zero_()
@@ -194,7 +206,7 @@ class InfiniAttention(AttentionMixer):
     def _mix(self, q_bthd: Tensor, local_bthd: Tensor, memory: Memory) -> Tensor:
         """Local attention and what the memory says, by each head's gate; local alone if empty."""
         found = self.rule.read(q_bthd, memory)
-        share = self.gate.to(found.dtype).sigmoid().unsqueeze(-1)
+        share = self.gate().to(found.dtype).sigmoid().unsqueeze(-1)
         share = share * (memory.written_b > 0)[:, None, None, None]
         return torch.lerp(local_bthd, found.to(local_bthd.dtype), share.to(local_bthd.dtype))
 

@@ -38,7 +38,7 @@ def naive_infini(mixer: InfiniAttention, x_btc: Tensor, tokens: Tokens) -> Tenso
                 for name in sorted({segment[s] for s in old}):
                     part = [s for s in old if segment[s] == name]
                     memory.write(k[b, part], v[b, part], None if gates is None else gates[b, part])
-                share = mixer.gate.sigmoid().unsqueeze(-1)
+                share = mixer.gate().sigmoid().unsqueeze(-1)
                 local = (1 - share) * local + share * memory.read(q[b, t])
             row.append(local)
         rows.append(row)
@@ -51,7 +51,7 @@ class NaiveMemory:
     def __init__(self, mixer: InfiniAttention) -> None:
         self.rule = mixer.rule
         self.heads = mixer.shape.n_kv_heads
-        like = mixer.gate
+        like = mixer.gate.weight
         rows, columns = self.rule.size
         self.matrix = [like.new_zeros(rows, columns) for _ in range(self.heads)]
         self.total = [like.new_zeros(rows) for _ in range(self.heads)]
