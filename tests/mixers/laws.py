@@ -20,6 +20,18 @@ from farspan.mixers.infini.gated_mean import GatedMeanRule
 from farspan.mixers.infini.naive import naive_infini
 from farspan.mixers.linear import DeltaRule, GatedLinear, KernelAttention, Retention
 from farspan.mixers.linear.naive import naive_delta, naive_gla, naive_kernel, naive_retention
+from farspan.mixers.patterns import PatternAttention
+from farspan.mixers.patterns.naive import naive_pattern
+from farspan.mixers.patterns.pattern import (
+    Columns,
+    Dilated,
+    Every,
+    First,
+    OwnBlock,
+    Pattern,
+    Sliding,
+    Union,
+)
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -39,6 +51,10 @@ SHAPE = AttentionShape(D_MODEL, n_heads=4, n_kv_heads=2, head_dim=HEAD)
 
 def by_pair(method: ScoreMethod) -> Rotary:
     return dataclasses.replace(ROTARY, scores=method)
+
+
+def pattern(of: Pattern, **options: object):
+    return lambda: PatternAttention(SHAPE, ROTARY, of, **options), naive_pattern
 
 
 MIXERS = {
@@ -67,6 +83,14 @@ MIXERS = {
     ),
     "window-alibi": (lambda: WindowAttention(SHAPE, by_pair(Alibi()), 5), naive_window),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
+    "strided": pattern(Columns(Sliding(3), Every(4, 0, 1))),
+    "strided-wide": pattern(Columns(Sliding(5), Every(3, 0, 1)), temperature=LogLength(3)),
+    "strided-query": pattern(Union((Columns(Sliding(3), First(0)), Dilated(None, 2, beyond=3)))),
+    "fixed": pattern(Columns(OwnBlock(5), Every(5, 3, 2))),
+    "columns": pattern(Columns(Sliding(1), Every(4, 3, 1))),
+    "dilated": pattern(Dilated(3, 2), temperature=LogLength(2)),
+    "dilated-whole": pattern(Dilated(None, 3)),
+    "global": pattern(Columns(Sliding(4), First(2))),
     "infini-linear": (
         lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.LinearRule(SHAPE)),
         naive_infini,
@@ -97,6 +121,9 @@ MIXERS = {
     "delta": (lambda: DeltaRule(SHAPE, 4), naive_delta),
     "gated-delta": (lambda: DeltaRule(SHAPE, 8, decaying=True), naive_delta),
 }
+
+FROM_START = ("strided", "strided-wide", "fixed", "columns", "global")
+"""What keeps columns at absolute places, of which a state from the middle has another number."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from farspan.mixers.full import Full
 from farspan.mixers.infini import Infini
 from farspan.mixers.linear import Delta, GatedDelta, Gla, Linear, Retain
+from farspan.mixers.patterns import Dilate, Fixed, Global, Strided
 from farspan.mixers.recall import Recall
 from farspan.mixers.spec import MixerSpec
 from farspan.mixers.window import Window
 
 _ATTENTION: tuple[type[MixerSpec], ...] = (Full, Window, Recall, Infini)
+_PATTERNS: tuple[type[MixerSpec], ...] = (Strided, Fixed, Dilate, Global)
 _LINEAR: tuple[type[MixerSpec], ...] = (Linear, Retain, Gla, Delta, GatedDelta)
 
-MIXERS: dict[str, type[MixerSpec]] = {spec.kind: spec for spec in _ATTENTION + _LINEAR}
+MIXERS: dict[str, type[MixerSpec]] = {spec.kind: spec for spec in _ATTENTION + _PATTERNS + _LINEAR}
