@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from .laws import FROM_START, MIXERS, Case, build, cases, run, tensors
+from .laws import FROM_START, MIXERS, VARIANTS, Case, build, cases, run, tensors
 
 TOLERANCE = {"atol": 1e-9, "rtol": 1e-9}
 every_mixer = pytest.mark.parametrize("name", MIXERS)

@@ -2,14 +2,15 @@
 
 What grows with the document lies in files: those of recall layers are the stores themselves, or,
 where a layer keeps its store on the device (full attention, GPUs), copies that are brought up to
-date. What is fixed in size, windows and memories, is a dictionary of tensors.
+date. What is fixed in size, windows and memories, is a dictionary of tensors, and so are layers
+whose heads keep different things.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from farspan.errors import DamagedFileError
 from farspan.memory.file_store import DTYPE, FileStore
 from farspan.memory.sketch import sketch_bytes
 from farspan.memory.store import KeyValueStore, MemoryStore
+from farspan.mixers.blocks import BlockState
 from farspan.mixers.full.chunked import FullState
 from farspan.mixers.states import fill, flatten
 from farspan.models.decoder import Decoder, DecoderState
@@ -94,7 +96,7 @@ class Snapshots:
         found: dict[str, Tensor] = {}
         for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
             if not isinstance(layer, FullState):  # whose places are known without being kept
-                found |= flatten(layer, str(i))
+                found |= flatten(layer, str(i), stores=i not in self.layers)
         return {path: tensor.detach().cpu().clone() for path, tensor in found.items()}
 
     def flush(self, state: DecoderState) -> None:
@@ -156,8 +158,10 @@ class Snapshots:
             place = torch.arange(store.length, dtype=torch.int32, device=self.decoder.device)
             documents = torch.zeros_like(place).unsqueeze(0)
             return FullState(store, documents, None if empty.position_bs is None else place[None])
-        wanted = {path: tensors[path] for path in flatten(empty, str(i))}
-        return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
+        names = flatten(empty, str(i), stores=store is None)
+        wanted = {path: tensors[path].to(self.decoder.device) for path in names}
+        filled = fill(empty, wanted, str(i))
+        return filled if not isinstance(filled, BlockState) else replace(filled, store=store)
 
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""

@@ -78,7 +78,7 @@ def build_mixer(config: ModelConfig, spec: MixerSpec) -> AttentionMixer:
         config.norm_eps,
     )
     rotary = config.rotary()
-    if rotary.scores is not None and not spec.pairs:
+    if rotary.scores is not None and not spec.takes_pairs:
         raise RequestError(
             f"layer {spec} takes rotary positions alone, not {rotary.scores.name}; use full, window"
             " or layers without positions, or another --position"

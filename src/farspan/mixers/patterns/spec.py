@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from farspan.mixers.base import AttentionMixer, AttentionShape
-from farspan.mixers.heads.chunked import HeadsAttention, shares
+from farspan.mixers.heads.chunked import HeadsAttention, Make, shares
 from farspan.mixers.patterns.chunked import PatternAttention
 from farspan.mixers.patterns.pattern import (
     Columns,
@@ -28,26 +28,27 @@ ANCHORS = ("start", "query")
 
 @dataclass(frozen=True)
 class _PatternSpec(MixerSpec):
-    """A pattern of one or two parts."""
+    """A pattern for all heads, or one for each half of the key-value heads."""
 
     pairs: ClassVar[bool] = False
 
+    @property
+    def least_kv_heads(self) -> int:
+        """One for each pattern."""
+        return len(self.patterns())
+
     def build(self, shape: AttentionShape, rotary: Rotary) -> AttentionMixer:
-        """The mixer, of one pattern or of heads with a part each."""
+        """The mixer."""
         patterns = self.patterns()
         own = None if getattr(self, "position", "model") == "none" else rotary
 
-        def make(pattern: Pattern, shape: AttentionShape) -> PatternAttention:
-            return PatternAttention(shape, own, pattern, rotary.temperature)
+        def maker(pattern: Pattern) -> Make:
+            return lambda shape: PatternAttention(shape, own, pattern, rotary.temperature)
 
         if len(patterns) == 1:
-            return make(patterns[0], shape)
+            return maker(patterns[0])(shape)
         sizes = shares(shape.n_kv_heads, len(patterns), str(self))
-        parts = [
-            (n, lambda part, pattern=pattern: make(pattern, part))
-            for n, pattern in zip(sizes, patterns, strict=True)
-        ]
-        return HeadsAttention(shape, parts)
+        return HeadsAttention(shape, list(zip(sizes, map(maker, patterns), strict=True)))
 
     def patterns(self) -> tuple[Pattern, ...]:
         """One pattern for all heads, or several for a share of them each."""
@@ -136,6 +137,16 @@ class Dilate(_PatternSpec):
     def patterns(self) -> tuple[Pattern, ...]:
         """The dilated window."""
         return (Dilated(self.window, self.dilation),)
+
+    def sizes(self) -> tuple[int, ...]:
+        """How far back the window reaches."""
+        return (self.window * self.dilation,)
+
+    def shrunk(self, scale: int) -> Dilate:
+        """Fewer steps of the same dilation, as far as that goes."""
+        step = min(self.dilation, 4)
+        reach = max(1, self.window * self.dilation // scale)
+        return replace(self, window=max(1, reach // step), dilation=step)
 
 
 @dataclass(frozen=True)
