@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from farspan.memory.store import MemoryStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
@@ -24,7 +23,7 @@ from farspan.positions.rotary import Rotary
 from farspan.positions.temperature import LogLength
 
 QUERIES = 2048
-"""Queries that are computed at once, and once more in the backward pass: it bounds the memory."""
+"""Queries that are computed at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +130,9 @@ class BlockAttention(AttentionMixer):
     ) -> Tensor:
         """The last T of the seen tokens attend, some at a time; all rows share positions."""
         place, n_queries = seen.position_bs[0].long(), q_bthd.shape[1]
-        units = torch.arange(summary_bmge.shape[1] + 1, device=place.device)
-        borders = (place[0] // self.unit + units) * self.unit
-        there = torch.searchsorted(place, borders).diff() > 0
+        whole = BlockKeys(seen.k_bshd, seen.v_bshd, place, self.unit)
+        there = whole.there(summary_bmge.shape[1])
         behind = len(place) - n_queries
-        training = torch.is_grad_enabled() and (q_bthd.requires_grad or seen.k_bshd.requires_grad)
         parts = []
         for start in range(0, n_queries, QUERIES):
             stop = min(start + QUERIES, n_queries)
@@ -144,11 +141,7 @@ class BlockAttention(AttentionMixer):
                 seen.k_bshd[:, :until], seen.v_bshd[:, :until], place[:until], self.unit
             )
             gates = None if gates_bthi is None else gates_bthi[:, start:stop]
-            inputs = q_bthd[:, start:stop], keys, summary_bmge, there, gates
-            if training:
-                parts.append(checkpoint(self.mix, *inputs, use_reentrant=False))
-            else:
-                parts.append(self.mix(*inputs))
+            parts.append(self.mix(q_bthd[:, start:stop], keys, summary_bmge, there, gates))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def _rows(

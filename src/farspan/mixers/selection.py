@@ -1,22 +1,29 @@
 """Exact attention of each query and head over a few blocks of keys of its own choice.
 
 Queries that chose the same block are put together in tiles, so work is products of matrices, and
-grows with what is chosen.
-Axes: b row, t query, s key, h query head, g key-value head, n choice, m block, d feature, r row of
-a tile.
+grows with what is chosen. The gradient is that of one softmax over all chosen keys (as in Dao et
+al. 2022), so nothing of a tile is kept for it.
+Axes: b row, t query, s key, h query head, g key-value head, n choice, m block, d feature, e choice
+of any query and head, c tile, r row of a tile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from farspan import compat
 from farspan.mixers.attention import NOTHING
 
-TILE = 64
-"""Choices of one block that are computed together."""
+TILE = 128
+"""Choices of one block that are computed together, at most."""
+SCORES = 1 << 24
+"""Scores that are computed at once, at most, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class BlockKeys:
         """The blocks that positions lie in."""
         return position // self.size - self.first
 
+    def there(self, n_blocks: int) -> Tensor:
+        """Which of the first blocks hold any key `[M]`."""
+        numbers = torch.arange(n_blocks + 1, device=self.place_s.device) + self.first
+        return torch.searchsorted(self.place_s, numbers * self.size).diff() > 0
+
     def inside(self, block_m: Tensor) -> tuple[Tensor, Tensor]:
         """Indices of the tokens of each block `[M, size]`, and which of them there are."""
         begin = torch.searchsorted(self.place_s, (block_m + self.first) * self.size)
@@ -47,21 +59,6 @@ class BlockKeys:
         there = index < len(self.place_s)
         index = index.clamp_max(len(self.place_s) - 1)
         return index, there & (self.block_of(self.place_s[index]) == block_m.unsqueeze(1))
-
-
-@dataclass(frozen=True)
-class _Tiles:
-    """Choices put together by block: of each tile its row, head and block, and its choices.
-
-    `choice_cr` tells the choice in each place of a tile, 0 where there is none; `place_e` where in
-    the tiles a choice went, -1 for none.
-    """
-
-    row_c: Tensor
-    head_c: Tensor
-    block_c: Tensor
-    choice_cr: Tensor
-    place_e: Tensor
 
 
 def selected_attention(
@@ -72,29 +69,54 @@ def selected_attention(
     `own_t` holds the queries' positions, `chosen_bthn` distinct blocks, -1 for none; one of a
     query's blocks at least must hold a key that it may see.
     """
-    n_heads, d, n_chosen = *q_bthd.shape[2:], chosen_bthn.shape[-1]
-    tiles = _tiles(chosen_bthn, keys.k_bsgd.shape[2])
-    query = tiles.choice_cr // n_chosen
-    own = own_t[query // n_heads % q_bthd.shape[1]]
-    q = q_bthd.reshape(-1, d)[query.flatten()].view(*query.shape, d) * d**-0.5
-    index, there = keys.inside(tiles.block_c)
-    where = tiles.row_c.unsqueeze(1), index, tiles.head_c.unsqueeze(1)
-    k, v = keys.k_bsgd[where], keys.v_bsgd[where]
-    score = torch.bmm(q, k.transpose(1, 2))
-    score = score.to(torch.promote_types(score.dtype, torch.float32))
-    sees = there.unsqueeze(1) & (keys.place_s[index].unsqueeze(1) <= own.unsqueeze(2))
-    score = score.masked_fill(~sees, NOTHING)  # finite: places without a choice see nothing
-    lse = score.logsumexp(-1)
-    out = torch.bmm(torch.exp(score - lse.unsqueeze(-1)).to(v.dtype), v)
-    return _joined(out.flatten(0, 1), lse.flatten(), tiles, n_chosen).view_as(q_bthd)
+    tiles = _tiles(chosen_bthn, keys, own_t)
+    y: Tensor = _Selected.apply(q_bthd, keys.k_bsgd, keys.v_bsgd, tiles)
+    return y
 
 
-def _tiles(chosen_bthn: Tensor, n_kv_heads: int) -> _Tiles:
-    n_rows, n_queries, n_heads, _ = chosen_bthn.shape
-    device = chosen_bthn.device
+@dataclass(frozen=True)
+class _Tiles:
+    """Choices put together by block.
+
+    Of each tile: its row and head `slot_c` (b * G + g), its keys `key_cs`, and in each place the
+    query that chose (b, t and h as one index), -1 where there is none. `place_en` tells where in the
+    tiles the choices of each query went, -1 for none. `hidden_c` tells the tiles some of whose
+    pairs are not seen.
+    """
+
+    slot_c: Tensor
+    key_cs: Tensor
+    there_cs: Tensor
+    query_cr: Tensor
+    place_en: Tensor
+    hidden_c: Tensor
+    own_t: Tensor
+    place_s: Tensor
+    n_heads: int
+
+    def groups(self) -> Iterator[tuple[Tensor, bool]]:
+        """Indices of tiles that are computed at once, and whether they need a mask."""
+        size = max(1, SCORES // (self.query_cr.shape[1] * self.key_cs.shape[1]))
+        for hidden in (False, True):
+            for part in (self.hidden_c == hidden).nonzero().squeeze(1).split(size):
+                if len(part):
+                    yield part, hidden
+
+    def mask(self, part_c: Tensor) -> Tensor:
+        """`[C, R, S]`: keys that there are and that are not later; all, where nobody asks."""
+        query, key = self.query_cr[part_c], self.key_cs[part_c]
+        own = self.own_t[query.clamp_min(0) // self.n_heads % len(self.own_t)]
+        sees = self.there_cs[part_c].unsqueeze(1) & (
+            self.place_s[key].unsqueeze(1) <= own.unsqueeze(2)
+        )
+        return sees | (query < 0).unsqueeze(2)
+
+
+def _tiles(chosen_bthn: Tensor, keys: BlockKeys, own_t: Tensor) -> _Tiles:
+    n_rows, n_queries, n_heads, n_chosen = chosen_bthn.shape
+    device, n_kv_heads = chosen_bthn.device, keys.k_bsgd.shape[2]
     n_blocks = int(chosen_bthn.max()) + 1
     group = n_heads // n_kv_heads
-    height = min(TILE, n_queries * group)
     row = torch.arange(n_rows, device=device).view(-1, 1, 1, 1)
     head = (torch.arange(n_heads, device=device) // group).view(1, 1, -1, 1)
     total = n_rows * n_kv_heads * n_blocks
@@ -102,31 +124,108 @@ def _tiles(chosen_bthn: Tensor, n_kv_heads: int) -> _Tiles:
     bucket = torch.where(chosen_bthn < 0, total, bucket).flatten()
     bucket, order = bucket.sort(stable=True)
     counts = torch.bincount(bucket, minlength=total + 1)[:total]
+    height = _height(int(counts.sum()), int((counts > 0).sum()))
     tiles = (counts + height - 1) // height
     ends, first = tiles.cumsum(0), counts.cumsum(0) - counts
-    valid = bucket < total
-    order, bucket = order[valid], bucket[valid]
+    chosen = bucket < total
+    order, bucket = order[chosen], bucket[chosen]
     rank = torch.arange(len(bucket), device=device) - first[bucket]
     place = (ends - tiles)[bucket] * height + rank
-    n_tiles = int(ends[-1])
-    choice = torch.zeros(n_tiles * height, dtype=torch.long, device=device)
-    choice[place] = order
+    query = torch.full((int(ends[-1]) * height,), -1, device=device)
+    query[place] = order // n_chosen
     back = torch.full((chosen_bthn.numel(),), -1, device=device)
     back[order] = place
     of = torch.repeat_interleave(torch.arange(total, device=device), tiles)
+    key, there = keys.inside(of % n_blocks)
+    query = query.view(-1, height)
+    own = own_t[query.clamp_min(0) // n_heads % n_queries]
+    earliest = own.masked_fill(query < 0, torch.iinfo(own.dtype).max).amin(1)
+    hidden = ~there.all(1) | (keys.place_s[key[:, -1]] > earliest)
     return _Tiles(
-        of // n_blocks // n_kv_heads,
-        of // n_blocks % n_kv_heads,
-        of % n_blocks,
-        choice.view(n_tiles, height),
-        back,
+        of // n_blocks,
+        key,
+        there,
+        query,
+        back.view(-1, n_chosen),
+        hidden,
+        own_t,
+        keys.place_s,
+        n_heads,
     )
 
 
-def _joined(out_ed: Tensor, lse_e: Tensor, tiles: _Tiles, n_chosen: int) -> Tensor:
-    """Each query's choices joined through their log-sum-exps."""
-    place = tiles.place_e.clamp_min(0).view(-1, n_chosen)
-    none = tiles.place_e.view(-1, n_chosen) < 0
-    weight = lse_e[place].masked_fill(none, NOTHING).softmax(-1)
-    parts = out_ed[place.flatten()].view(*place.shape, -1)
-    return (weight.unsqueeze(1).to(parts.dtype) @ parts).squeeze(1)
+def _height(n_choices: int, n_buckets: int) -> int:
+    """Rows of a tile: a power of two near the mean, so that few stay empty."""
+    mean = n_choices / max(n_buckets, 1)
+    height = 1
+    while height < TILE and height < mean:
+        height *= 2
+    return height
+
+
+class _Selected(torch.autograd.Function):
+    """Tiles forward, joined through their log-sum-exps, and backward by the joint softmax."""
+
+    @staticmethod
+    def forward(ctx: Any, q_bthd: Tensor, k_bsgd: Tensor, v_bsgd: Tensor, tiles: _Tiles) -> Tensor:
+        d = q_bthd.shape[-1]
+        q = q_bthd.reshape(-1, d)
+        k, v = (_slots(x) for x in (k_bsgd, v_bsgd))
+        precise = torch.promote_types(q.dtype, torch.float32)
+        out = q.new_empty(*tiles.query_cr.shape, d)
+        lse = q.new_empty(tiles.query_cr.shape, dtype=precise)
+        for part, hidden in tiles.groups():
+            mask = tiles.mask(part) if hidden else None
+            queries = q[tiles.query_cr[part].clamp_min(0)]
+            out[part], lse[part] = compat.tile_attention(
+                queries, _keys(k, tiles, part), _keys(v, tiles, part), mask
+            )
+        place, none = tiles.place_en.clamp_min(0), tiles.place_en < 0
+        parts = lse.flatten()[place].masked_fill(none, NOTHING)
+        total = parts.logsumexp(-1)
+        weight = torch.exp(parts - total.unsqueeze(-1)).unsqueeze(1)
+        y = (weight.to(out.dtype) @ out.flatten(0, 1)[place]).squeeze(1)
+        ctx.save_for_backward(q_bthd, k_bsgd, v_bsgd, y, total)
+        ctx.tiles = tiles
+        return y.view_as(q_bthd)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_bthd: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q_bthd, k_bsgd, v_bsgd, y, total = ctx.saved_tensors
+        tiles, d = ctx.tiles, q_bthd.shape[-1]
+        q, dy = q_bthd.reshape(-1, d), dy_bthd.reshape(-1, d)
+        k, v = (_slots(x) for x in (k_bsgd, v_bsgd))
+        dq, dk, dv = (torch.zeros(x.shape, dtype=total.dtype, device=x.device) for x in (q, k, v))
+        for part, hidden in tiles.groups():
+            query = tiles.query_cr[part]
+            nobody, query = query < 0, query.clamp_min(0)
+            found = compat.tile_attention_backward(
+                dy[query].masked_fill(nobody.unsqueeze(-1), 0.0),
+                q[query],
+                _keys(k, tiles, part),
+                _keys(v, tiles, part),
+                y[query],
+                total[query].masked_fill(nobody, -NOTHING),
+                tiles.mask(part) if hidden else None,
+            )
+            slot = tiles.slot_c[part].unsqueeze(1) * k.shape[1] + tiles.key_cs[part]
+            for whole, index, own in zip((dq, dk, dv), (query, slot, slot), found, strict=True):
+                whole.view(-1, d).index_add_(0, index.flatten(), own.flatten(0, 1).to(whole.dtype))
+        back = (_unslot(x, like) for x, like in ((dk, k_bsgd), (dv, v_bsgd)))
+        return dq.view_as(q_bthd).to(q.dtype), *back, None
+
+
+def _slots(x_bsgd: Tensor) -> Tensor:
+    """Keys or values by row and head, `[B * G, S, D]`."""
+    return x_bsgd.transpose(1, 2).flatten(0, 1)
+
+
+def _unslot(x: Tensor, like_bsgd: Tensor) -> Tensor:
+    rows, _, groups, _ = like_bsgd.shape
+    return x.unflatten(0, (rows, groups)).transpose(1, 2).to(like_bsgd.dtype)
+
+
+def _keys(x: Tensor, tiles: _Tiles, part_c: Tensor) -> Tensor:
+    """The keys or values of some tiles `[C, S, D]`."""
+    return x[tiles.slot_c[part_c].unsqueeze(1), tiles.key_cs[part_c]]

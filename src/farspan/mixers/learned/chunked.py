@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from farspan.mixers.attention import attention_flops, causal_attention
 from farspan.mixers.base import AttentionShape, Tokens
@@ -20,6 +21,8 @@ from farspan.positions.temperature import LogLength
 FORCED = 3
 """Blocks that every query sees: the first of the document, its own and the one before."""
 BRANCHES = ("window", "compressed", "selected")
+QUERIES = 512
+"""Queries whose attention to all pools is computed at once."""
 
 
 class LearnedAttention(BlockAttention):
@@ -100,7 +103,7 @@ class LearnedAttention(BlockAttention):
         own = keys.place_s[-n_queries:]
         ended = (keys.first + torch.arange(1, len(there_m) + 1, device=own.device)) * self.pool
         sees = there_m & (ended <= own.unsqueeze(1) + 1)
-        compressed, weight = self._compressed(q_bthd, summary_bmge, sees)
+        compressed, weight = self._all_compressed(q_bthd, summary_bmge, sees)
         blocks = of_size(keys, self.block)
         chosen = self._choose(weight.detach(), keys, blocks, own)
         q, near = q_bthd, q_bthd
@@ -133,6 +136,21 @@ class LearnedAttention(BlockAttention):
         pair = 2 * self.shape.kv_features * dtype.itemsize
         return n_tokens * (pair + 8) + n_tokens // self.pool * pair
 
+    def _all_compressed(
+        self, q_bthd: Tensor, summary_bmge: Tensor, sees_tm: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`_compressed` for some queries at a time, done again in the backward pass."""
+        training = torch.is_grad_enabled() and (q_bthd.requires_grad or summary_bmge.requires_grad)
+        found = []
+        for q, sees in zip(q_bthd.split(QUERIES, dim=1), sees_tm.split(QUERIES), strict=True):
+            inputs = q, summary_bmge, sees
+            if training:
+                found.append(checkpoint(self._compressed, *inputs, use_reentrant=False))
+            else:
+                found.append(self._compressed(*inputs))
+        compressed, weight = zip(*found, strict=True)
+        return torch.cat(compressed, dim=1), torch.cat(weight, dim=1)
+
     def _compressed(
         self, q_bthd: Tensor, summary_bmge: Tensor, sees_tm: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -160,6 +178,6 @@ class LearnedAttention(BlockAttention):
         block = torch.arange(n_blocks, device=own.device)
         forced = (block == -blocks.first) | (block == own) | (block == own - 1)
         score = score.masked_fill(forced[:, None], torch.inf)
-        score = score.masked_fill((block > own)[:, None], -torch.inf)
+        score = score.masked_fill((block > own)[:, None] | ~blocks.there(n_blocks), -torch.inf)
         chosen = best_blocks(score, self.top)
         return chosen.repeat_interleave(self.shape.n_heads // self.shape.n_kv_heads, dim=2)
