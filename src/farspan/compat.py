@@ -38,16 +38,24 @@ def flash_attention(
     return out, lse
 
 
+def has_cpu_flash(x: Tensor) -> bool:
+    """Whether the kernel behind SDPA on the CPU takes this, which tells log-sum-exps too."""
+    return x.device.type == "cpu"
+
+
 def tile_attention(
     q_crd: Tensor, k_csd: Tensor, v_csd: Tensor, mask_crs: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Attention of many small tiles: outputs, and log-sum-exps `[C, R]`, float32 at least.
 
-    Every query must see a key. On the CPU it is the kernel behind SDPA, which alone tells both.
+    Every query must see a key.
     """
-    if q_crd.device.type == "cpu":
+    if has_cpu_flash(q_crd):
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q_crd.unsqueeze(1), k_csd.unsqueeze(1), v_csd.unsqueeze(1), attn_mask=_added(mask_crs, q_crd)
+            q_crd.unsqueeze(1),
+            k_csd.unsqueeze(1),
+            v_csd.unsqueeze(1),
+            attn_mask=_added(mask_crs, q_crd),
         )
         return out.squeeze(1), lse.view(q_crd.shape[:2])
     score = _tile_scores(q_crd, k_csd, mask_crs)
@@ -65,7 +73,7 @@ def tile_attention_backward(
     mask_crs: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of queries, keys and values, where `y` and `lse` may be of more keys than these."""
-    if q_crd.device.type == "cpu":
+    if has_cpu_flash(q_crd):
         inputs = (x.unsqueeze(1) for x in (dy_crd, q_crd, k_csd, v_csd, y_crd, lse_cr))
         found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
             *inputs, 0.0, False, attn_mask=_added(mask_crs, q_crd)

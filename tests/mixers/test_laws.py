@@ -26,6 +26,16 @@ def test_chunked_equals_naive(name, case):
     torch.testing.assert_close(got * valid, naive(mixer, case.x, case.tokens) * valid, **TOLERANCE)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+@settings(max_examples=6, deadline=None)
+@given(case=cases())
+def test_variants_equal_naive(name, case):
+    mixer, naive = build(name)
+    valid = case.tokens.valid_bt.unsqueeze(-1)
+    got = run(mixer, case)[0]
+    torch.testing.assert_close(got * valid, naive(mixer, case.x, case.tokens) * valid, **TOLERANCE)
+
+
 @every_mixer
 @quick
 @given(case=cases(), data=st.data())

@@ -161,7 +161,9 @@ class Snapshots:
         names = flatten(empty, str(i), stores=store is None)
         wanted = {path: tensors[path].to(self.decoder.device) for path in names}
         filled = fill(empty, wanted, str(i))
-        return filled if not isinstance(filled, BlockState) else replace(filled, store=store)
+        if isinstance(filled, BlockState) and isinstance(store, MemoryStore):
+            return replace(filled, store=store)
+        return filled
 
     def _open(self, length: int) -> dict[int, KeyValueStore]:
         """The store of each layer: its files, or what they hold, on the device."""

@@ -66,6 +66,10 @@ def _jacobian(spec: MixerSpec, seed: int, asked_from: int) -> Tensor:
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         mixer = spec.build(shape, Rotary(shape.head_dim)).double()
+        with torch.no_grad():  # what starts closed is shown as training would open it
+            for parameter in mixer.parameters():
+                if not parameter.any():
+                    parameter.normal_()
         x = torch.randn(1, CELLS, shape.d_model, dtype=torch.float64, requires_grad=True)
         probe = torch.randn(shape.d_model, dtype=torch.float64)
         tokens = Tokens.plain(1, CELLS, first_asked=asked_from)

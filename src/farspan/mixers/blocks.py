@@ -30,8 +30,8 @@ QUERIES = 2048
 class BlockState:
     """Keys and values of each row's document, and a summary of each block that has ended.
 
-    The first summary is of the first key's block. Position and document are int32 `[B, S]`; rows with fewer tokens have padding (document -1) in
-    front, and rows with fewer blocks zeros behind.
+    The first summary is of the first key's block. Position and document are int32 `[B, S]`; rows
+    with fewer tokens have padding (document -1) in front, and rows with fewer blocks zeros behind.
     """
 
     store: MemoryStore

@@ -31,7 +31,7 @@ class MixerSpec(ABC):
     grows: ClassVar[bool] = False
     """Whether the state grows with the document, in a store."""
     shares_projections: ClassVar[bool] = True
-    """Whether the mixer may have some heads of a layer: queries, keys and values are all it takes."""
+    """Whether the mixer may have some heads of a layer: it needs no features, just q, k and v."""
     not_sizes: ClassVar[tuple[str, ...]] = ()
     """Settings in whole numbers that count no tokens."""
 

@@ -74,9 +74,7 @@ class HeadsAttention(AttentionMixer):
         queries = q_bthd.split([n * group for n in self.sizes], dim=2)
         keys, values = (x.split(self.sizes, dim=2) for x in (k_bthd, v_bthd))
         outputs, states = [], []
-        for part, q, k, v, own in zip(
-            self.mixers, queries, keys, values, state.parts, strict=True
-        ):
+        for part, q, k, v, own in zip(self.mixers, queries, keys, values, state.parts, strict=True):
             y, after = part.attend(*part.position(q, k, tokens), v, tokens, own)
             outputs.append(y)
             states.append(after)

@@ -38,10 +38,16 @@ def naive_learned(mixer: LearnedAttention, x_btc: Tensor, tokens: Tokens) -> Ten
 
 
 Heads = dict[int, Tensor]
+Places = dict[int, int]
 
 
 def _compressed(
-    mixer: LearnedAttention, query_hd: Tensor, keys: Heads, values: Heads, at: dict[int, int], t: int
+    mixer: LearnedAttention,
+    query_hd: Tensor,
+    keys: Heads,
+    values: Heads,
+    at: Places,
+    t: int,
 ) -> tuple[Tensor, dict[int, Tensor]]:
     """The branch's output, and the attention of each head to each pool that ended."""
     pools: dict[int, list[int]] = {}
@@ -50,7 +56,8 @@ def _compressed(
             pools.setdefault(place // mixer.pool, []).append(s)
     if not pools:
         return torch.zeros_like(query_hd), {}
-    small_k, small_v = [], []
+    small_k: list[Tensor] = []
+    small_v: list[Tensor] = []
     for members in pools.values():
         offset = [at[s] % mixer.pool for s in members]
         k = torch.stack([keys[s] for s in members]) + mixer.place_key[offset]
@@ -70,7 +77,7 @@ def _selected(
     query_hd: Tensor,
     keys: Heads,
     values: Heads,
-    at: dict[int, int],
+    at: Places,
     t: int,
     weight: dict[int, Tensor],
 ) -> Tensor:

@@ -143,7 +143,7 @@ class First(Far):
 
 @dataclass(frozen=True)
 class Columns(Pattern):
-    """A run of near keys, and columns that all later queries see (Child et al. 2019; Longformer)."""
+    """A run of near keys, and columns for all later queries (Child et al. 2019; Longformer)."""
 
     near: Near
     far: Far
