@@ -18,7 +18,8 @@ from farspan.mixers.attention import (
     masked_attention,
 )
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
-from farspan.mixers.patterns.pattern import Pattern
+from farspan.mixers.patterns import flex
+from farspan.mixers.patterns.pattern import Columns, Pattern
 from farspan.mixers.runs import document_runs, stack_rows, without_padding
 from farspan.mixers.window.chunked import Kept, as_kept, nothing_kept
 from farspan.positions.rotary import Rotary
@@ -137,6 +138,8 @@ def pattern_attention(q_bthd: Tensor, seen: Kept, place_s: Tensor, pattern: Patt
     joined through their log-sum-exps.
     """
     parts = pattern.parts
+    if q_bthd.is_cuda and isinstance(pattern, Columns) and q_bthd.shape[1] >= flex.LEAST:
+        return flex.flex_columns(q_bthd, seen.k_bshd, seen.v_bshd, place_s, pattern)
     if len(parts) == 1:
         return _by_block(q_bthd, seen, place_s, parts[0], fused=True)[0]
     found = [_by_block(q_bthd, seen, place_s, part, fused=False) for part in parts]
