@@ -51,6 +51,11 @@ def test_every_mixer_has_a_causal_mask_and_a_picture(kind):
     assert set("".join(lines)) <= set(SHADES) and lines[-1][-1] == "█" and lines[0][-1] == " "
 
 
+def test_blocks_are_chosen_and_the_own_one_is_darkest():
+    strength = mask("moba(512, top=8)").strength
+    assert 0 < strength[31, :24].mean() < strength[31, 24:].mean()
+
+
 def test_a_memory_is_paler_than_the_segment():
     strength = mask("infini(512)").strength
     assert strength[20, 16:20].mean() > 3 * strength[20, :8].mean()

@@ -78,13 +78,14 @@ def selected_attention(
 class _Tiles:
     """Choices put together by block.
 
-    Of each tile: its row and head `slot_c` (b * G + g), its keys `key_cs` and whether they are
-    `there_cs`, and in each place the query that chose (b, t and h as one index), -1 where there is
-    none. `place_en` tells where in the tiles the choices of each query went, -1 for none.
-    `hidden_c` tells the tiles some of whose pairs are not seen.
+    Of each tile: its row and key head, its keys `key_cs` and whether they are `there_cs`, and in
+    each place the query that chose (b, t and h as one index), -1 where there is none. `place_en`
+    tells where in the tiles the choices of each query went, -1 for none; `hidden_c` the tiles some
+    of whose pairs are not seen.
     """
 
-    slot_c: Tensor
+    row_c: Tensor
+    head_c: Tensor
     key_cs: Tensor
     there_cs: Tensor
     query_cr: Tensor
@@ -102,9 +103,9 @@ class _Tiles:
                 if len(part):
                     yield part, hidden
 
-    def slots(self, part_c: Tensor, n_keys: int) -> Tensor:
-        """Keys of some tiles `[C, S]` among those of all rows and heads, `n_keys` each."""
-        return self.slot_c[part_c].unsqueeze(1) * n_keys + self.key_cs[part_c]
+    def keys(self, part_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Row, place and head of the keys of some tiles, which broadcast to `[C, S]`."""
+        return self.row_c[part_c, None], self.key_cs[part_c], self.head_c[part_c, None]
 
     def mask(self, part_c: Tensor) -> Tensor:
         """`[C, R, S]`: keys that there are and that are not later; all, where nobody asks."""
@@ -146,7 +147,8 @@ def _tiles(chosen_bthn: Tensor, keys: BlockKeys, own_t: Tensor) -> _Tiles:
     earliest = own.masked_fill(query < 0, torch.iinfo(own.dtype).max).amin(1)
     hidden = ~there.all(1) | (keys.place_s[key[:, -1]] > earliest)
     return _Tiles(
-        of // n_blocks,
+        of // n_blocks // n_kv_heads,
+        of // n_blocks % n_kv_heads,
         key,
         there,
         query,
@@ -174,15 +176,14 @@ class _Selected(torch.autograd.Function):
     def forward(ctx: Any, q_bthd: Tensor, k_bsgd: Tensor, v_bsgd: Tensor, tiles: _Tiles) -> Tensor:
         d = q_bthd.shape[-1]
         q = q_bthd.reshape(-1, d)
-        k, v = (_slots(x) for x in (k_bsgd, v_bsgd))
         precise = torch.promote_types(q.dtype, torch.float32)
         out = q.new_empty(*tiles.query_cr.shape, d)
         lse = q.new_empty(tiles.query_cr.shape, dtype=precise)
         for part, hidden in tiles.groups():
             mask = tiles.mask(part) if hidden else None
-            query, slot = tiles.query_cr[part].clamp_min(0), tiles.slots(part, k.shape[1])
+            query, where = tiles.query_cr[part].clamp_min(0), tiles.keys(part)
             found = compat.tile_attention(
-                _rows(q, query), _rows(k.flatten(0, 1), slot), _rows(v.flatten(0, 1), slot), mask
+                _rows(q, query), _keys(k_bsgd, *where), _keys(v_bsgd, *where), mask
             )
             out[part], lse[part] = found
         place, none = tiles.place_en.clamp_min(0), tiles.place_en < 0
@@ -200,34 +201,38 @@ class _Selected(torch.autograd.Function):
         q_bthd, k_bsgd, v_bsgd, y, total = ctx.saved_tensors
         tiles, d = ctx.tiles, q_bthd.shape[-1]
         q, dy = q_bthd.reshape(-1, d), dy_bthd.reshape(-1, d)
-        k, v = (_slots(x) for x in (k_bsgd, v_bsgd))
-        dq, dk, dv = (torch.zeros(x.shape, dtype=total.dtype, device=x.device) for x in (q, k, v))
+        dq, dk, dv = (
+            torch.zeros(x.shape, dtype=total.dtype, device=x.device) for x in (q, k_bsgd, v_bsgd)
+        )
         for part, hidden in tiles.groups():
             query = tiles.query_cr[part]
             nobody, query = query < 0, query.clamp_min(0)
-            slot = tiles.slots(part, k.shape[1])
+            row, key, head = where = tiles.keys(part)
             found = compat.tile_attention_backward(
                 _rows(dy, query).masked_fill(nobody.unsqueeze(-1), 0.0),
                 _rows(q, query),
-                _rows(k.flatten(0, 1), slot),
-                _rows(v.flatten(0, 1), slot),
+                _keys(k_bsgd, *where),
+                _keys(v_bsgd, *where),
                 _rows(y, query),
                 total[query].masked_fill(nobody, -NOTHING),
                 tiles.mask(part) if hidden else None,
             )
+            slot = _place(k_bsgd, row, key, head)
             for whole, index, own in zip((dq, dk, dv), (query, slot, slot), found, strict=True):
                 whole.view(-1, d).index_add_(0, index.flatten(), own.flatten(0, 1).to(whole.dtype))
-        return dq.view_as(q_bthd).to(q.dtype), _unslot(dk, k_bsgd), _unslot(dv, v_bsgd), None
+        return dq.view_as(q_bthd).to(q.dtype), dk.to(k_bsgd.dtype), dv.to(v_bsgd.dtype), None
 
 
-def _slots(x_bsgd: Tensor) -> Tensor:
-    """Keys or values by row and head, `[B * G, S, D]`."""
-    return x_bsgd.transpose(1, 2).flatten(0, 1)
+def _place(x_bsgd: Tensor, row: Tensor, key: Tensor, head: Tensor) -> Tensor:
+    """The index of each row of features among all of them."""
+    return (row * x_bsgd.shape[1] + key) * x_bsgd.shape[2] + head
 
 
-def _unslot(x: Tensor, like_bsgd: Tensor) -> Tensor:
-    rows, _, groups, _ = like_bsgd.shape
-    return x.unflatten(0, (rows, groups)).transpose(1, 2).to(like_bsgd.dtype)
+def _keys(x_bsgd: Tensor, row: Tensor, key: Tensor, head: Tensor) -> Tensor:
+    """Keys or values `[C, S, D]`; a store that is longer than what is seen is not copied for it."""
+    if x_bsgd.is_contiguous():
+        return _rows(x_bsgd.flatten(0, 2), _place(x_bsgd, row, key, head))
+    return x_bsgd[row, key, head]
 
 
 def _rows(x_nd: Tensor, index: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from farspan.mixers.base import AttentionShape
@@ -32,6 +32,10 @@ class Learned(MixerSpec):
         fits = self.pool >= 1 and self.block >= 1 and self.block % self.pool == 0
         self.need(fits, "pool must divide block, and both hold at least 1 token")
         self.need_position(self.position)
+
+    def shrunk(self, scale: int) -> Learned:
+        """With few blocks to choose, as a picture has few."""
+        return replace(super().shrunk(scale), top=min(self.top, FORCED))
 
     def build(self, shape: AttentionShape, rotary: Rotary) -> LearnedAttention:
         """The mixer."""

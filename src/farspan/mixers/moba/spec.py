@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from farspan.mixers.base import AttentionShape
@@ -27,6 +27,10 @@ class Moba(MixerSpec):
         self.need(self.block >= 1, "a block holds at least 1 token")
         self.need(self.top >= 1, "top counts the own block, so it is at least 1")
         self.need_position(self.position)
+
+    def shrunk(self, scale: int) -> Moba:
+        """With few blocks to choose, as a picture has few."""
+        return replace(super().shrunk(scale), top=min(self.top, 2))
 
     def build(self, shape: AttentionShape, rotary: Rotary) -> MobaAttention:
         """The mixer."""
