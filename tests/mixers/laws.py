@@ -38,6 +38,7 @@ from farspan.mixers.patterns.pattern import (
     Sliding,
     Union,
 )
+from farspan.mixers.patterns.random import RandomBlocks
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -144,6 +145,7 @@ FROM_START = ("strided", "fixed", "moba", "learned")
 """Mixers with columns or blocks at absolute places, of which other parts have another number."""
 
 VARIANTS = {
+    "bigbird": pattern(RandomBlocks(3, window=2, first=1, drawn=2)),
     "columns": pattern(Columns(Sliding(1), Every(4, 3, 1))),
     "dilated-whole": pattern(Dilated(None, 3)),
     "global": pattern(Columns(Sliding(4), First(2))),

@@ -8,7 +8,7 @@ from farspan.mixers.infini import Infini
 from farspan.mixers.learned import Learned
 from farspan.mixers.linear import Delta, GatedDelta, Gla, Linear, Retain
 from farspan.mixers.moba import Moba
-from farspan.mixers.patterns import Dilate, Fixed, Global, Strided
+from farspan.mixers.patterns import BigBird, Dilate, Fixed, Global, Strided
 from farspan.mixers.recall import Recall
 from farspan.mixers.spec import MixerSpec
 from farspan.mixers.window import Window
@@ -19,6 +19,7 @@ _PATTERNS: tuple[type[MixerSpec], ...] = (
     Fixed,
     Dilate,
     Global,
+    BigBird,
     Moba,
     Learned,
     Heads,

@@ -17,6 +17,7 @@ from farspan.mixers.patterns.pattern import (
     Sliding,
     Union,
 )
+from farspan.mixers.patterns.random import RandomBlocks
 
 N = 40
 small = st.integers(1, 9)
@@ -41,7 +42,10 @@ def unions(draw: st.DrawFn) -> Union:
     return Union((Columns(Sliding(window), First(0)), far))
 
 
-patterns = st.one_of(columns(), dilated, unions())
+random_blocks = st.builds(
+    RandomBlocks, small, st.integers(1, 4), st.integers(0, 3), st.integers(0, 4), st.integers(0, 9)
+)
+patterns = st.one_of(columns(), dilated, unions(), random_blocks)
 
 
 @given(pattern=patterns)
@@ -62,7 +66,11 @@ def test_rules_agree_with_the_mask(pattern):
         assert int(kept.sum()) == pattern.kept(last + 1)
 
 
-@given(pattern=st.one_of(columns(), dilated), first=st.integers(0, N - 1), begin=st.integers(0, N))
+@given(
+    pattern=st.one_of(columns(), dilated, random_blocks),
+    first=st.integers(0, N - 1),
+    begin=st.integers(0, N),
+)
 @settings(max_examples=100, deadline=None)
 def test_keys_of_a_block_of_queries_are_all_that_any_of_them_sees(pattern, first, begin):
     begin = min(begin, first)
@@ -83,3 +91,13 @@ def test_keys_of_a_block_of_queries_are_all_that_any_of_them_sees(pattern, first
 )
 def test_a_state_at_a_million_tokens_is_small(pattern, most):
     assert pattern.kept(1 << 20) <= most
+
+
+def test_random_blocks_are_fixed_by_seed_and_place_and_spread_evenly():
+    pattern = RandomBlocks(64, window=1, first=0, drawn=4)
+    drawn = pattern.draw(torch.tensor([1000]))
+    assert torch.equal(drawn, pattern.draw(torch.tensor([7, 1000]))[1:])
+    assert not torch.equal(drawn, RandomBlocks(64, 1, 0, 4, seed=1).draw(torch.tensor([1000])))
+    share = pattern.draw(torch.arange(1, 4001)) / torch.arange(1, 4001).unsqueeze(1)
+    counts = torch.histc(share, bins=8, min=0, max=1) / share.numel()
+    assert counts.min() > 0.11 and counts.max() < 0.14

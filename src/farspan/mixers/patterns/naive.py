@@ -18,6 +18,7 @@ from farspan.mixers.patterns.pattern import (
     Sliding,
     Union,
 )
+from farspan.mixers.patterns.random import RandomBlocks
 
 
 def naive_sees(pattern: Pattern, query: int, key: int) -> bool:
@@ -29,6 +30,10 @@ def naive_sees(pattern: Pattern, query: int, key: int) -> bool:
         if rest or query - key < pattern.beyond:
             return False
         return pattern.window is None or steps < pattern.window
+    if isinstance(pattern, RandomBlocks):
+        own, other = query // pattern.block, key // pattern.block
+        drawn = pattern.draw(torch.tensor(own)).tolist()
+        return own - other < pattern.window or other < pattern.first or other in drawn
     assert isinstance(pattern, Columns)
     near, far = pattern.near, pattern.far
     if isinstance(near, Sliding) and query - key < near.window:

@@ -18,6 +18,7 @@ from farspan.mixers.patterns.pattern import (
     Sliding,
     Union,
 )
+from farspan.mixers.patterns.random import RandomBlocks
 from farspan.mixers.spec import POSITIONS, MixerSpec
 from farspan.positions.rotary import Rotary
 
@@ -166,3 +167,38 @@ class Global(_PatternSpec):
     def patterns(self) -> tuple[Pattern, ...]:
         """Window and first tokens."""
         return (Columns(Sliding(self.window), First(self.tokens)),)
+
+
+@dataclass(frozen=True)
+class BigBird(_PatternSpec):
+    """`bigbird(64, window=8, first=1, random=3)`: in blocks of 64 tokens, a window, the first, and
+    random ones, which depend on `seed` and the place alone.
+    """
+
+    kind: ClassVar[str] = "bigbird"
+    not_sizes: ClassVar[tuple[str, ...]] = ("window", "first", "random", "seed")
+    block: int = 64
+    window: int = 8
+    first: int = 1
+    random: int = 3
+    seed: int = 0
+    position: str = POSITIONS[0]
+
+    def __post_init__(self) -> None:
+        self.need(self.block >= 1, "a block holds at least 1 token")
+        self.need(self.window >= 1, "the window has at least the own block")
+        self.need_position(self.position)
+
+    def patterns(self) -> tuple[Pattern, ...]:
+        """The one pattern."""
+        return (RandomBlocks(self.block, self.window, self.first, self.random, self.seed),)
+
+    def sizes(self) -> tuple[int, ...]:
+        """How far back the window reaches."""
+        return (self.block * self.window,)
+
+    def shrunk(self, scale: int) -> BigBird:
+        """Fewer blocks in the window where they cannot be smaller."""
+        block = max(1, self.block // scale)
+        window = max(1, self.block * self.window // scale // block)
+        return replace(self, block=block, window=window)
