@@ -5,6 +5,7 @@ python benchmarks/patterns_speed.py --device cuda --lengths 4k,64k,1m
 
 Full attention is SDPA (flash on CUDA). On CUDA peers are FlexAttention with the same mask and, if
 it is installed, flash-linear-attention's NSA; a peer's row leaves the output projection out.
+On the CPU seconds are processor time over the number of threads, as other programs may run beside.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from farspan.compat import cpu_compute_dtype
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.patterns import PatternAttention
 from farspan.models.plan import parse_plan
@@ -47,14 +49,12 @@ def passes(run: Callable[[Tensor], Tensor], x: Tensor, backward: bool, repeats: 
     taken = []
     for part in (x if x.is_cuda else x[:, :WARM_UP], *([x] * repeats)):
         inputs = part.detach().requires_grad_(backward)
-        _wait(x)
-        start = time.perf_counter()
+        start = _now(x)
         with torch.set_grad_enabled(backward):
             y = run(inputs)
             if backward:
                 y.backward(torch.ones_like(y))
-        _wait(x)
-        taken.append(time.perf_counter() - start)
+        taken.append(_now(x) - start)
     return taken[1:]
 
 
@@ -161,9 +161,11 @@ def _line(row: dict[str, object]) -> str:
     )
 
 
-def _wait(x: Tensor) -> None:
-    if x.is_cuda:
-        torch.cuda.synchronize()
+def _now(x: Tensor) -> float:
+    if not x.is_cuda:
+        return time.process_time() / torch.get_num_threads()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def main() -> None:
@@ -175,11 +177,14 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=9)
     parser.add_argument("--kv-heads", type=int, default=3)
     parser.add_argument("--head-dim", type=int, default=64)
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--dtype", help="the fastest of the device if left out")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if args.dtype is None:
+        fastest = cpu_compute_dtype() if args.device == "cpu" else torch.bfloat16
+        args.dtype = str(fastest).removeprefix("torch.")
     torch.manual_seed(0)
     hardware = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     if args.device != "cpu":
