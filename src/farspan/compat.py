@@ -38,6 +38,70 @@ def flash_attention(
     return out, lse
 
 
+def has_cpu_flash(x: Tensor) -> bool:
+    """Whether the kernel behind SDPA on the CPU takes this, which tells log-sum-exps too."""
+    return x.device.type == "cpu"
+
+
+def tile_attention(
+    q_crd: Tensor, k_csd: Tensor, v_csd: Tensor, mask_crs: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Attention of many small tiles: outputs, and log-sum-exps `[C, R]`, float32 at least.
+
+    Every query must see a key.
+    """
+    if has_cpu_flash(q_crd):
+        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q_crd.unsqueeze(1),
+            k_csd.unsqueeze(1),
+            v_csd.unsqueeze(1),
+            attn_mask=_added(mask_crs, q_crd),
+        )
+        return out.squeeze(1), lse.view(q_crd.shape[:2])
+    score = _tile_scores(q_crd, k_csd, mask_crs)
+    lse = score.logsumexp(-1)
+    return torch.bmm(torch.exp(score - lse.unsqueeze(-1)).to(v_csd.dtype), v_csd), lse
+
+
+def tile_attention_backward(
+    dy_crd: Tensor,
+    q_crd: Tensor,
+    k_csd: Tensor,
+    v_csd: Tensor,
+    y_crd: Tensor,
+    lse_cr: Tensor,
+    mask_crs: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of queries, keys and values, where `y` and `lse` may be of more keys than these."""
+    if has_cpu_flash(q_crd):
+        inputs = (x.unsqueeze(1) for x in (dy_crd, q_crd, k_csd, v_csd, y_crd, lse_cr))
+        found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            *inputs, 0.0, False, attn_mask=_added(mask_crs, q_crd)
+        )
+        dq, dk, dv = (x.squeeze(1) for x in found)
+        return dq, dk, dv
+    share = torch.exp(_tile_scores(q_crd, k_csd, mask_crs) - lse_cr.unsqueeze(-1))
+    falls = (dy_crd * y_crd).sum(-1, keepdim=True).to(share.dtype)
+    change = share * (torch.bmm(dy_crd, v_csd.transpose(1, 2)).to(share.dtype) - falls)
+    change = (change * q_crd.shape[-1] ** -0.5).to(q_crd.dtype)
+    dv = torch.bmm(share.to(dy_crd.dtype).transpose(1, 2), dy_crd)
+    return torch.bmm(change, k_csd), torch.bmm(change.transpose(1, 2), q_crd), dv
+
+
+def _tile_scores(q_crd: Tensor, k_csd: Tensor, mask_crs: Tensor | None) -> Tensor:
+    score = torch.bmm(q_crd * q_crd.shape[-1] ** -0.5, k_csd.transpose(1, 2))
+    score = score.to(torch.promote_types(score.dtype, torch.float32))
+    return score if mask_crs is None else score.masked_fill(~mask_crs, -torch.inf)
+
+
+def _added(mask_crs: Tensor | None, like: Tensor) -> Tensor | None:
+    """A mask as what is added to scores."""
+    if mask_crs is None:
+        return None
+    scores = torch.zeros_like(mask_crs, dtype=like.dtype)
+    return scores.masked_fill(~mask_crs, -torch.inf).unsqueeze(1)
+
+
 def cpu_compute_dtype() -> torch.dtype:
     """bfloat16 where the processor multiplies it natively, else float32 (5 times faster there)."""
     capability = torch.backends.cpu.get_cpu_capability()

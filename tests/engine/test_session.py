@@ -34,6 +34,11 @@ PLANS = {
     "full in float32": ("full*2, window(5, sinks=2), recall(4), full", torch.float32),
     "full by pair": ("full*3, window(9), full", torch.float32, "self_extend(3, window=7)"),
     "windows alone": ("window(9)*5", torch.bfloat16),
+    "patterns": (
+        "strided(9, stride=4), heads(window(5)|full), moba(8, top=2),"
+        " learned(4, top=3, window=5, pool=2), dilated(4, dilation=3)",
+        torch.float32,
+    ),
     "memories": (
         "infini(8)*2, linear(4), gated_delta(4), infini(16, rule=gated_delta)",
         torch.float32,

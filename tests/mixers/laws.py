@@ -14,12 +14,31 @@ from farspan.memory.store import MemoryStore
 from farspan.mixers.base import AttentionMixer, AttentionShape, Tokens
 from farspan.mixers.full import FullAttention
 from farspan.mixers.full.naive import naive_full
+from farspan.mixers.heads import HeadsAttention
+from farspan.mixers.heads.naive import naive_heads
 from farspan.mixers.infini import InfiniAttention, kernelised
 from farspan.mixers.infini.gated_delta import GatedDeltaRule
 from farspan.mixers.infini.gated_mean import GatedMeanRule
 from farspan.mixers.infini.naive import naive_infini
+from farspan.mixers.learned import LearnedAttention
+from farspan.mixers.learned.naive import naive_learned
 from farspan.mixers.linear import DeltaRule, GatedLinear, KernelAttention, Retention
 from farspan.mixers.linear.naive import naive_delta, naive_gla, naive_kernel, naive_retention
+from farspan.mixers.moba import MobaAttention
+from farspan.mixers.moba.naive import naive_moba
+from farspan.mixers.patterns import PatternAttention
+from farspan.mixers.patterns.naive import naive_pattern
+from farspan.mixers.patterns.pattern import (
+    Columns,
+    Dilated,
+    Every,
+    First,
+    OwnBlock,
+    Pattern,
+    Sliding,
+    Union,
+)
+from farspan.mixers.patterns.random import RandomBlocks
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.recall.naive import naive_recall
 from farspan.mixers.window import WindowAttention
@@ -39,6 +58,10 @@ SHAPE = AttentionShape(D_MODEL, n_heads=4, n_kv_heads=2, head_dim=HEAD)
 
 def by_pair(method: ScoreMethod) -> Rotary:
     return dataclasses.replace(ROTARY, scores=method)
+
+
+def pattern(of: Pattern, **options: object):
+    return lambda: PatternAttention(SHAPE, ROTARY, of, **options), naive_pattern
 
 
 MIXERS = {
@@ -67,6 +90,26 @@ MIXERS = {
     ),
     "window-alibi": (lambda: WindowAttention(SHAPE, by_pair(Alibi()), 5), naive_window),
     "recall": (lambda: RecallAttention(SHAPE, 5), naive_recall),
+    "strided": pattern(Columns(Sliding(5), Every(3, 0, 1)), temperature=LogLength(3)),
+    "strided-query": pattern(Union((Columns(Sliding(3), First(0)), Dilated(None, 2, beyond=3)))),
+    "fixed": pattern(Columns(OwnBlock(5), Every(5, 3, 2))),
+    "dilated": pattern(Dilated(3, 2), temperature=LogLength(2)),
+    "moba": (lambda: MobaAttention(SHAPE, ROTARY, 4, 3, LogLength(4)), naive_moba),
+    "learned": (
+        lambda: LearnedAttention(SHAPE, ROTARY, block=4, top=4, window=3, pool=2),
+        naive_learned,
+    ),
+    "heads": (
+        lambda: HeadsAttention(
+            dataclasses.replace(SHAPE, n_heads=6, n_kv_heads=3, qk_norm=True),
+            [
+                (1, lambda shape: WindowAttention(shape, ROTARY, 3)),
+                (1, lambda shape: FullAttention(shape, None)),
+                (1, lambda shape: PatternAttention(shape, ROTARY, Dilated(2, 3))),
+            ],
+        ),
+        naive_heads,
+    ),
     "infini-linear": (
         lambda: InfiniAttention(SHAPE, ROTARY, 4, kernelised.LinearRule(SHAPE)),
         naive_infini,
@@ -97,6 +140,22 @@ MIXERS = {
     "delta": (lambda: DeltaRule(SHAPE, 4), naive_delta),
     "gated-delta": (lambda: DeltaRule(SHAPE, 8, decaying=True), naive_delta),
 }
+
+FROM_START = ("strided", "fixed", "moba", "learned")
+"""Mixers with columns or blocks at absolute places, of which other parts have another number."""
+
+VARIANTS = {
+    "bigbird": pattern(RandomBlocks(3, window=2, first=1, drawn=2)),
+    "columns": pattern(Columns(Sliding(1), Every(4, 3, 1))),
+    "dilated-whole": pattern(Dilated(None, 3)),
+    "global": pattern(Columns(Sliding(4), First(2))),
+    "moba-own": (lambda: MobaAttention(SHAPE, None, 5, 1), naive_moba),
+    "learned-unrotated": (
+        lambda: LearnedAttention(SHAPE, None, block=3, top=3, window=6, pool=3),
+        naive_learned,
+    ),
+}
+"""Other settings of mixers that obey the laws, which are compared with their references alone."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +213,7 @@ def _rows(draw: st.DrawFn, length: int) -> tuple[list[int], list[int], list[int]
 def build(name: str) -> tuple[AttentionMixer, object]:
     """The mixer with random weights in float64, and its reference."""
     torch.manual_seed(len(name))
-    make, naive = MIXERS[name]
+    make, naive = (MIXERS | VARIANTS)[name]
     mixer = make().double()
     with torch.no_grad():  # what starts equal in all heads, or at zero, would hide mistakes
         for parameter in mixer.parameters():
@@ -175,12 +234,15 @@ def run(mixer: AttentionMixer, case: Case, state: object = None) -> tuple[Tensor
 def tensors(state: object) -> dict[str, Tensor]:
     """All tensors of a state by their path; a memory store counts as its contents."""
     found: dict[str, Tensor] = {}
-    for field in dataclasses.fields(state):
-        value = getattr(state, field.name)
+    if isinstance(state, tuple):
+        fields = {str(i): part for i, part in enumerate(state)}
+    else:
+        fields = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    for name, value in fields.items():
         if isinstance(value, MemoryStore):
-            found[field.name + ".k"], found[field.name + ".v"] = value.k_bshd, value.v_bshd
+            found[name + ".k"], found[name + ".v"] = value.k_bshd, value.v_bshd
         elif isinstance(value, Tensor):
-            found[field.name] = value
-        elif dataclasses.is_dataclass(value):
-            found |= {f"{field.name}.{key}": x for key, x in tensors(value).items()}
+            found[name] = value
+        elif dataclasses.is_dataclass(value) or isinstance(value, tuple):
+            found |= {f"{name}.{key}": x for key, x in tensors(value).items()}
     return found

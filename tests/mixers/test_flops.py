@@ -11,7 +11,11 @@ from farspan.mixers.full import FullAttention
 from farspan.mixers.infini import InfiniAttention, kernelised
 from farspan.mixers.infini.gated_delta import GatedDeltaRule
 from farspan.mixers.infini.gated_mean import GatedMeanRule
+from farspan.mixers.learned import LearnedAttention
 from farspan.mixers.linear import DeltaRule, GatedLinear, KernelAttention, Retention
+from farspan.mixers.moba import MobaAttention
+from farspan.mixers.patterns import Dilate, Fixed, Global, Strided
+from farspan.mixers.patterns.naive import naive_sees
 from farspan.mixers.recall import RecallAttention
 from farspan.mixers.window import WindowAttention
 
@@ -70,6 +74,30 @@ def test_attention_costs_two_products_for_each_visible_pair(n):
     for mixer, sees in seen:
         pairs = sum(sees(t, s) for t in range(n) for s in range(t + 1))
         assert mixer.flops(n) == pair * pairs
+
+
+@pytest.mark.parametrize("n", [1, 7, 40])
+@pytest.mark.parametrize("heads", ["merged", "split"])
+def test_patterns_cost_two_products_for_each_visible_pair(heads, n):
+    pair = 4 * SHAPE.n_heads * HEAD
+    for spec in (Strided(5, 3, heads=heads), Fixed(6, 2, heads=heads), Dilate(3, 4), Global(4, 2)):
+        patterns = spec.patterns()
+        cells = [(t, s) for t in range(n) for s in range(t + 1)]
+        pairs = sum(naive_sees(pattern, t, s) for pattern in patterns for t, s in cells)
+        assert spec.build(SHAPE, ROTARY).flops(n) == pair * pairs // len(patterns)
+
+
+@pytest.mark.parametrize("n", [1, 9, 40])
+def test_mixers_that_choose_blocks_cost_their_scores_and_what_is_chosen(n):
+    product = 2 * SHAPE.n_heads * HEAD
+    chosen = sum(min(t // 4, 2) * 4 + t % 4 + 1 for t in range(n))
+    scores = sum(t // 4 for t in range(n))
+    assert MobaAttention(SHAPE, None, 4, 3).flops(n) == product * (scores + 2 * chosen)
+    learned = LearnedAttention(SHAPE, None, block=4, top=3, window=5, pool=2)
+    pools = sum((t + 1) // 2 for t in range(n))
+    window = WindowAttention(SHAPE, None, 5).flops(n)
+    pooling = 8 * SHAPE.kv_features * (n // 2 * 2)
+    assert learned.flops(n) == product * 2 * (pools + chosen) + window + pooling
 
 
 def test_infini_counts_whole_segments_only_and_its_window():

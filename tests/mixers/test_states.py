@@ -28,8 +28,10 @@ def test_a_state_is_its_tensors(name):
         torch.testing.assert_close(value, found[path] * 2, rtol=0, atol=0)
     if isinstance(getattr(state, "store", None), MemoryStore):
         assert doubled.store is state.store
-    else:
-        assert found.keys() == tensors(state).keys()
+    whole = flatten(state, stores=True)
+    assert len(whole) == len(tensors(state))
+    again = flatten(fill(mixer.init_state(2, dtype=torch.float64), whole), stores=True)
+    torch.testing.assert_close(again, whole, rtol=0, atol=0)
 
 
 def test_a_missing_tensor_is_told():

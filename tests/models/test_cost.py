@@ -31,7 +31,13 @@ def read(plan: str) -> tuple[Decoder, object, int]:
 
 @pytest.mark.parametrize(
     "plan",
-    ["full*5", "window(9)*5", "window(9), recall(5), window(9)*3", "retention(16)*2, linear(16)*3"],
+    [
+        "full*5",
+        "fixed(8, columns=2)*2, heads(window(9)|dilated(3, dilation=4))*3",
+        "window(9)*5",
+        "window(9), recall(5), window(9)*3",
+        "retention(16)*2, linear(16)*3",
+    ],
 )
 def test_costs_are_those_of_a_decoder(plan):
     decoder, state, counted = read(plan)

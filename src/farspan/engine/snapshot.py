@@ -2,13 +2,15 @@
 
 What grows with the document lies in files: those of recall layers are the stores themselves, or,
 where a layer keeps its store on the device (full attention, GPUs), copies that are brought up to
-date. What is fixed in size, windows and memories, is a dictionary of tensors.
+date. What is fixed in size, windows and memories, is a dictionary of tensors, and so are layers
+whose heads keep different things.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from farspan.memory.file_store import DTYPE, FileStore
 from farspan.memory.quantised_store import QuantisedFileStore
 from farspan.memory.sizes import STORES
 from farspan.memory.store import KeyValueStore, MemoryStore
+from farspan.mixers.blocks import BlockState
 from farspan.mixers.full.chunked import FullState
 from farspan.mixers.states import fill, flatten
 from farspan.models.decoder import Decoder, DecoderState
@@ -57,7 +60,7 @@ class Snapshots:
         found: dict[str, Tensor] = {}
         for i, layer in enumerate(state.layers[: self.decoder.plan.read_depth]):
             if not isinstance(layer, FullState):  # whose places are known without being kept
-                found |= flatten(layer, str(i))
+                found |= flatten(layer, str(i), stores=i not in self.layers)
             store = getattr(layer, "store", None)
             if isinstance(store, QuantisedFileStore):
                 found |= _tail(i, store)
@@ -137,10 +140,13 @@ class Snapshots:
             place = torch.arange(store.length, dtype=torch.int32, device=self.decoder.device)
             documents = torch.zeros_like(place).unsqueeze(0)
             return FullState(store, documents, None if empty.position_bs is None else place[None])
-        before = flatten(empty, str(i))
-        wanted = {path: tensors[path] for path in before}
+        before = flatten(empty, str(i), stores=store is None)
+        wanted = {path: tensors[path].to(self.decoder.device) for path in before}
         _check_shapes(before, wanted)
-        return fill(empty, {p: x.to(self.decoder.device) for p, x in wanted.items()}, str(i))
+        filled = fill(empty, wanted, str(i))
+        if isinstance(filled, BlockState) and isinstance(store, MemoryStore):
+            return replace(filled, store=store)
+        return filled
 
     def _files(self, state: DecoderState) -> list[DiskStore]:
         stores = [getattr(layer, "store", None) for layer in state.layers]
@@ -192,16 +198,19 @@ def _with_tail(
 def _check_shapes(before: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     """Raises `DamagedFileError` unless tensors can be what became of those `before`.
 
-    What is empty at first may have grown, by as much in each part of one state.
+    What is empty at first may have grown, along an axis of one name by as much in each part of one
+    state.
     """
-    grown: dict[str, set[int]] = {}
+    grown: dict[tuple[str, str], set[int]] = {}
     for path, old in before.items():
         new = found[path]
         fits = new.ndim == old.ndim and new.dtype == old.dtype
         if not fits or any(a not in (0, b) for a, b in zip(old.shape, new.shape, strict=True)):
             raise DamagedFileError(f"the saved {path} has shape {list(new.shape)} of {new.dtype}")
-        places = [b for a, b in zip(old.shape, new.shape, strict=True) if not a]
-        grown.setdefault(path.rpartition(".")[0], set()).update(places)
-    for part, sizes in grown.items():
+        part, axes = path.rpartition(".")[0], path.rpartition("_")[2]
+        for axis, a, b in zip(axes, old.shape, new.shape, strict=True):
+            if not a:
+                grown.setdefault((part, axis), set()).add(b)
+    for (part, _), sizes in grown.items():
         if len(sizes) > 1:
             raise DamagedFileError(f"the parts of the saved {part} differ in size")

@@ -6,7 +6,7 @@ differentiated by each input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +18,6 @@ from farspan.positions.rotary import Rotary
 CELLS = 32
 LARGEST = 8  # cells that the largest size of a mixer takes
 TRIES = 6  # random weights that are averaged
-SPEED = ("chunk",)  # settings that change no output
 SHADES = " ░▒▓█"
 STRENGTHS = (0.0, 0.003, 0.03, 0.2)
 """Shares of a row's mean from which on the shades begin."""
@@ -54,20 +53,23 @@ def probe_mask(spec: MixerSpec) -> Mask:
 
 def _shrunk(spec: MixerSpec) -> tuple[MixerSpec, int]:
     """The same mixer with its sizes divided by a power of two, and the power."""
-    sizes = {f.name: getattr(spec, f.name) for f in fields(spec)}
-    sizes = {n: x for n, x in sizes.items() if isinstance(x, int) and x > 0 and n not in SPEED}
     scale = 1
-    while sizes and max(sizes.values()) > LARGEST * scale:
+    while max(spec.sizes(), default=0) > LARGEST * scale:
         scale *= 2
-    return replace(spec, **{name: max(1, x // scale) for name, x in sizes.items()}), scale
+    return spec.shrunk(scale), scale
 
 
 def _jacobian(spec: MixerSpec, seed: int, asked_from: int) -> Tensor:
     """Length of the derivative of each output, along a random direction, by each input."""
-    shape = AttentionShape(16, n_heads=1, n_kv_heads=1, head_dim=8)
+    heads = spec.least_kv_heads
+    shape = AttentionShape(16, n_heads=heads, n_kv_heads=heads, head_dim=8)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         mixer = spec.build(shape, Rotary(shape.head_dim)).double()
+        with torch.no_grad():  # what starts closed is shown as training would open it
+            for parameter in mixer.parameters():
+                if not parameter.any():
+                    parameter.normal_()
         x = torch.randn(1, CELLS, shape.d_model, dtype=torch.float64, requires_grad=True)
         probe = torch.randn(shape.d_model, dtype=torch.float64)
         tokens = Tokens.plain(1, CELLS, first_asked=asked_from)

@@ -1,6 +1,6 @@
 """States are plain data: their tensors by path, and the same state with other tensors.
 
-Stores are left alone: what they hold may be on disk, and is theirs to copy.
+Stores are left alone unless asked for: what they hold may be on disk, and is theirs to copy.
 """
 
 from __future__ import annotations
@@ -11,24 +11,32 @@ from typing import Any
 
 from torch import Tensor
 
-from farspan.memory.store import KeyValueStore
+from farspan.memory.store import KeyValueStore, MemoryStore
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors in nested dataclasses and tuples, by path."""
+def flatten(value: Any, prefix: str = "", *, stores: bool = False) -> dict[str, Tensor]:
+    """All tensors in nested dataclasses and tuples, by path; with `stores` those in memory too."""
     if isinstance(value, Tensor):
         return {prefix: value}
+    parts = _parts(value)
+    if stores and isinstance(value, MemoryStore):
+        parts = {"k_bshd": value.k_bshd, "v_bshd": value.v_bshd}
     found: dict[str, Tensor] = {}
-    for name, part in _parts(value).items():
-        found |= flatten(part, f"{prefix}.{name}" if prefix else name)
+    for name, part in parts.items():
+        found |= flatten(part, f"{prefix}.{name}" if prefix else name, stores=stores)
     return found
 
 
 def fill(like: Any, tensors: Mapping[str, Tensor], prefix: str = "") -> Any:
-    """`like` with its tensors exchanged for those of the same path; `KeyError` for missing ones."""
+    """`like` with its tensors exchanged for those of the same path; `KeyError` for missing ones.
+
+    Stores in memory are exchanged where `tensors` has their keys.
+    """
     if isinstance(like, Tensor):
         return tensors[prefix]
     start = f"{prefix}." if prefix else ""
+    if isinstance(like, MemoryStore) and start + "k_bshd" in tensors:
+        return MemoryStore(tensors[start + "k_bshd"], tensors[start + "v_bshd"])
     parts = {name: fill(part, tensors, start + name) for name, part in _parts(like).items()}
     if isinstance(like, tuple):
         return tuple(parts.values())

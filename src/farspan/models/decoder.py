@@ -97,7 +97,7 @@ def build_mixer(config: ModelConfig, spec: MixerSpec, index: int = 0) -> Attenti
         config.query_scale,
     )
     rotary = config.rotary_of(index)
-    if rotary.scores is not None and not spec.pairs:
+    if rotary.scores is not None and not spec.takes_pairs:
         raise RequestError(
             f"layer {spec} takes rotary positions alone, not {rotary.scores.name}; use full, window"
             " or layers without positions, or another --position"

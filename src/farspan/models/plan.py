@@ -3,21 +3,24 @@
 window(512)*6, [recall(512), window(512)*3]*3, recall(512), window(512)*11
 full*30
 window(1024, sinks=4)*29, full
+heads(window(128)|window(1024)|full)*30
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 
 from farspan.errors import RequestError
+from farspan.mixers.heads.spec import Heads, written
 from farspan.mixers.recall import Recall
 from farspan.mixers.registry import MIXERS
 from farspan.mixers.spec import MixerSpec
 from farspan.mixers.window import Window
 
 DEFAULT_WINDOW = 512
-_TOKEN = re.compile(r"\s*(?:(?P<name>[a-z_]+)|(?P<number>\d+)|(?P<mark>[\[\](),*=]))")
+_TOKEN = re.compile(r"\s*(?:(?P<name>[a-z_]+)|(?P<number>\d+)|(?P<mark>[\[\](),*=|]))")
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,7 @@ class Plan:
         return self.recall_layers[-1] + 1 if self.recall_layers else len(self.layers)
 
     def __str__(self) -> str:
-        parts: list[str] = []
-        start = 0
-        for i in range(1, len(self.layers) + 1):
-            if i == len(self.layers) or self.layers[i] != self.layers[start]:
-                count = i - start
-                parts.append(str(self.layers[start]) + (f"*{count}" if count > 1 else ""))
-                start = i
-        return ", ".join(parts)
+        return ", ".join(written(self.layers))
 
 
 def parse_plan(text: str, n_layers: int) -> Plan:
@@ -87,7 +83,10 @@ _PRESETS = {
 
 
 class _Parser:
-    """plan = item {"," item};  item = ("[" plan "]" | mixer) ["*" number]."""
+    """plan = item {"," item};  item = ("[" plan "]" | mixer) ["*" number].
+
+    The parts of `heads` are items too, with "|" between them.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -127,12 +126,25 @@ class _Parser:
             known = f"mixers {', '.join(MIXERS)} and the whole plans {', '.join(_PRESETS)}"
             raise self._error(f"unknown mixer {kind!r}; there are the {known}")
         spec = MIXERS[kind]
+        if spec is Heads and self._take("("):
+            return self._heads()
         settings = self._settings(spec) if self._take("(") else {}
         missing = [f.name for f in fields(spec) if f.default is MISSING and f.name not in settings]
         if missing:
             raise self._error(f"{kind} needs its {missing[0]}")
+        return self._checked(lambda: spec(**settings))
+
+    def _heads(self) -> MixerSpec:
+        """`window(128)*2|full)`."""
+        parts = self._item()
+        while self._take("|"):
+            parts += self._item()
+        self._need(")")
+        return self._checked(lambda: Heads(tuple(parts)))
+
+    def _checked(self, make: Callable[[], MixerSpec]) -> MixerSpec:
         try:
-            return spec(**settings)
+            return make()
         except RequestError as error:
             raise self._error(str(error)) from error
 

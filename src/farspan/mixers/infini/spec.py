@@ -30,6 +30,7 @@ class Infini(MixerSpec):
     """
 
     kind: ClassVar[str] = "infini"
+    shares_projections: ClassVar[bool] = False
     pairs: ClassVar[bool] = False
     segment: int = 512
     rule: str = "delta"

@@ -16,6 +16,8 @@ from farspan.positions.rotary import Rotary
 class _LinearSpec(MixerSpec):
     """`chunk` tokens are computed at once; it changes speed, not results."""
 
+    shares_projections: ClassVar[bool] = False
+    not_sizes: ClassVar[tuple[str, ...]] = ("chunk",)
     chunk: int = 64
 
     def __post_init__(self) -> None:

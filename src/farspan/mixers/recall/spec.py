@@ -16,6 +16,7 @@ class Recall(MixerSpec):
     """`recall(512)`: everything is stored; read tokens see the last 512, asked tokens all."""
 
     kind: ClassVar[str] = "recall"
+    shares_projections: ClassVar[bool] = False
     stores: ClassVar[bool] = True
     grows: ClassVar[bool] = True
     window: int = 512
