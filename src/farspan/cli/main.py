@@ -23,6 +23,7 @@ STARTED = time.perf_counter()
 COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("farspan.cli.ask", "Ask a question about documents of any length."),
     "bench": ("farspan.cli.bench", "Measure speed and memory, beside other engines."),
+    "data": ("farspan.cli.data", "Make long training data from any documents."),
     "eval": ("farspan.cli.eval", "Measure what models do with long contexts."),
     "plan": ("farspan.cli.plan", "What a layer plan costs, and what its layers see."),
     "train": ("farspan.cli.train", "Train an adapter by a recipe."),
