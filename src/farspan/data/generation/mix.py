@@ -12,7 +12,21 @@ from farspan.data.generation.draft import LEVELS, Family
 from farspan.data.generation.library import Library
 from farspan.errors import RequestError
 
-MODULES = ("needles",)
+MODULES = (
+    "needles",
+    "lookup",
+    "quotes",
+    "facts",
+    "code",
+    "chains",
+    "stories",
+    "law",
+    "talks",
+    "counting",
+    "frequent",
+    "times",
+    "collections",
+)
 """The modules of `families`, each with its `FAMILIES`."""
 
 MIXES: Mapping[str, Mapping[str, float]] = {

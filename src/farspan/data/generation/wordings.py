@@ -69,7 +69,7 @@ class Wordings:
     `patterns` are regular expressions of slots that are not plain words.
     """
 
-    def __init__(self, text: str, **patterns: str) -> None:
+    def __init__(self, text: str, /, **patterns: str) -> None:
         self.texts = lines(text)
         self._patterns = patterns
 

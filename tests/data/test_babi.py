@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from farspan.errors import RequestError
-from farspan.evaluation.suites.babi import (
+from farspan.data.babi import (
     PARAPHRASED,
     SIMULATED,
     find_babi,
@@ -14,6 +13,7 @@ from farspan.evaluation.suites.babi import (
     read_babi,
     simulate,
 )
+from farspan.errors import RequestError
 
 MOVES = re.compile(r"(\w+) (?:moved|went|went back|journeyed|travelled) to the (\w+)\.")
 TAKES = re.compile(r"(\w+) (?:got|took|picked up|grabbed) the (\w+) there\.")
