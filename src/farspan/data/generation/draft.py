@@ -127,7 +127,7 @@ def weave(
     Their places are uniform over the text; `in_order` keeps their order, else they are shuffled.
     `take` gives the text for a number of tokens, by default `draft.haystack`.
     """
-    costs = sum(draft.count(" " + statement) for statement in statements)
+    costs = int(draft.count.each([" " + statement for statement in statements]).sum())
     if costs > 0.9 * room:
         raise UnfitError(f"{len(statements)} statements take {costs} of {room} tokens")
     stretch = (take or draft.haystack)(room - costs)

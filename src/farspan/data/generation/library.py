@@ -17,7 +17,10 @@ import numpy as np
 
 from farspan.errors import RequestError
 
-ABOUT, TEXT, STOPS = "library.json", "text.utf8", "stops.i64"
+ABOUT, TEXT = "library.json", "text.utf8"
+STOPS = ("stop_bytes.i64", "stop_chars.i64", "stop_tokens.i64", "stop_ends.i64")
+"""A file for each column of the stops."""
+
 VERSION = 1
 CODE, PROSE = "code", "prose"
 MOST_EMPTY = 20
@@ -81,8 +84,10 @@ class Library:
             Entry(**{**row, "sections": tuple((n, d, t) for n, d, t in row["sections"])})
             for row in about["documents"]
         )
-        self._text = np.memmap(self.folder / TEXT, dtype=np.uint8, mode="r")
-        self._stops = np.memmap(self.folder / STOPS, dtype=np.int64, mode="r").reshape(-1, 4)
+        self._text = np.asarray(np.memmap(self.folder / TEXT, dtype=np.uint8, mode="r"))
+        self._byte_s, self._char_s, self._token_s, self._end_s = (
+            np.asarray(np.memmap(self.folder / name, dtype=np.int64, mode="r")) for name in STOPS
+        )
 
     @property
     def n_tokens(self) -> int:
@@ -92,7 +97,7 @@ class Library:
     def tokens(self, entry: int) -> int:
         """Tokens of a document."""
         found = self.entries[entry]
-        return int(self._stops[found.last, 2] - self._stops[found.first, 2])
+        return int(self._token_s[found.last] - self._token_s[found.first])
 
     @cached_property
     def by_kind(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -114,21 +119,21 @@ class Library:
 
     def between(self, first: int, last: int) -> str:
         """The text from one stop to another."""
-        begin, end = int(self._stops[first, 0]), int(self._stops[last, 0])
+        begin, end = int(self._byte_s[first]), int(self._byte_s[last])
         return self._text[begin:end].tobytes().decode("utf-8")
 
     def cut(self, entry: int, first: int, tokens: int) -> Stretch:
         """At most `tokens` tokens of a document from one of its stops on, whole sentences."""
         found = self.entries[entry]
-        goal = int(self._stops[first, 2]) + tokens
+        goal = int(self._token_s[first]) + tokens
         last = first + int(
-            np.searchsorted(self._stops[first : found.last + 1, 2], goal, side="right")
+            np.searchsorted(self._token_s[first : found.last + 1], goal, side="right")
         )
         last = max(last - 1, first)
         text = self.between(first, last)
-        inside = self._stops[first + 1 : last + 1]
-        stops = inside[inside[:, 3] == 1, 1] - int(self._stops[first, 1])
-        used = int(self._stops[last, 2] - self._stops[first, 2])
+        inside = slice(first + 1, last + 1)
+        stops = self._char_s[inside][self._end_s[inside] == 1] - int(self._char_s[first])
+        used = int(self._token_s[last] - self._token_s[first])
         return Stretch(text, stops, used, (Part(entry, 0, len(text)),) if text else ())
 
     def take(self, rng: np.random.Generator, tokens: int, count: Callable[[str], int]) -> Stretch:
@@ -160,8 +165,8 @@ class Library:
     def _begin(self, rng: np.random.Generator, entry: int, tokens: int) -> int:
         """A random stop, pulled back as far as the document needs to fill so many tokens."""
         found = self.entries[entry]
-        tokens_s = self._stops[found.first : found.last + 1, 2]
-        latest = int(np.searchsorted(tokens_s, int(tokens_s[-1]) - tokens))
+        token_s = self._token_s[found.first : found.last + 1]
+        latest = int(np.searchsorted(token_s, int(token_s[-1]) - tokens))
         return found.first + int(rng.integers(0, latest + 1))
 
 

@@ -14,6 +14,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -173,7 +174,9 @@ def prepare_library(
     skipped = list(files.skipped)
     entries: list[Entry] = []
     try:
-        with open(folder / TEXT, "wb") as text, open(folder / STOPS, "wb") as stops:
+        with ExitStack() as opened:
+            text = opened.enter_context(open(folder / TEXT, "wb"))
+            columns = [opened.enter_context(open(folder / name, "wb")) for name in STOPS]
             base, n_stops, hashed = np.zeros(4, dtype=np.int64), 0, hashlib.sha256()
             for found in _results(files.paths, folder / "tokenizer", workers, skipped):
                 if isinstance(found, Skipped):
@@ -182,7 +185,8 @@ def prepare_library(
                 rows = found.stop_s4 + base
                 rows[:, 3] = found.stop_s4[:, 3]
                 text.write(found.text)
-                stops.write(rows.tobytes())
+                for column, file in enumerate(columns):
+                    file.write(rows[:, column].tobytes())
                 hashed.update(found.text)
                 entries.append(_entry(found, n_stops, licence))
                 n_stops += len(rows)

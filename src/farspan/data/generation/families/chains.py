@@ -75,9 +75,9 @@ def _solve_variables(document: str, question: str) -> Answer:
 
 
 KIN = Wordings(
-    """The {kin} of {a} is {b}.
-    {b} is the {kin} of {a}.
-    {a} has {b} as {kin}.
+    """All agree that the {kin} of {a} is {b}.
+    {b} is well known as the {kin} of {a}.
+    {a} is content to have {b} as {kin}.
     As {kin}, {a} has chosen {b}.
     It was {b} who became the {kin} of {a}.""",
     kin="tutor|lawyer|neighbour|landlord|doctor|partner",

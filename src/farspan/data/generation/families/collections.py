@@ -102,7 +102,9 @@ def assemble(
 
     Returns the document, the spans of the statements, part by part, and the library's parts.
     """
-    draft_room = room - sum(draft.count(" " + x) for texts in statements for x in texts)
+    draft_room = room - int(
+        draft.count.each([" " + x for texts in statements for x in texts]).sum()
+    )
     each = draft_room // len(statements) - 16
     if each < 96:
         raise UnfitError("the parts would be too short")

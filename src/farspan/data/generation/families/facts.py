@@ -91,12 +91,25 @@ def _hits(document: str, question: str) -> list[tuple[str, int, int]]:
         match = pattern.match(question)
         if match is None:
             continue
+        known = match.groupdict()
+        windows = _windows(document, max(known.values(), key=len))
         for statement in relation.statements:
             if f"{{{ask.target}}}" not in statement:
                 continue
-            for found in _pattern(statement, match.groupdict()).finditer(document):
-                hits.append((found.groupdict()[ask.target], found.start(), found.end()))
-    return hits
+            pattern = _pattern(statement, known)
+            for begin, end in windows:
+                for found in pattern.finditer(document, begin, end):
+                    hits.append((found[ask.target], found.start(), found.end()))
+    return list(dict.fromkeys(hits))
+
+
+def _windows(document: str, value: str) -> list[tuple[int, int]]:
+    """Where a value may stand in a statement; its first letter may be in upper case."""
+    found, at = [], document.find(value[1:])
+    while at >= 0:
+        found.append((max(at - 300, 0), at + 300))
+        at = document.find(value[1:], at + 1)
+    return found
 
 
 def _solve(document: str, question: str) -> Answer:

@@ -55,7 +55,7 @@ def _common(draft: Draft) -> Task:
     for _ in range(3):  # the longer the list, the longer its numbers
         numbers = rng.integers(1, int(entries) + 1, size=64).tolist()
         pairs = zip(numbers, words, strict=True)
-        entries = room * 64 / sum(draft.count(f"{i}. {word}\n") for i, word in pairs)
+        entries = room * 64 / draft.count.each([f"{i}. {x}\n" for i, x in pairs]).sum()
     n = max(int(0.98 * entries - k * often) // seldom, 2)
     words = _vocabulary(rng, k + n)
     times = np.full(k + n, seldom)
@@ -89,7 +89,7 @@ def _frequent(draft: Draft) -> Task:
     room = draft.room()
     share = np.arange(1, len(words) + 1) ** -alpha
     share /= share.sum()
-    cost = np.array([draft.count(" " + word) for word in words])
+    cost = draft.count.each([" " + word for word in words])
     counts = np.ones(3, dtype=np.int64)
     low, high = 16, room
     while high - low > 8:

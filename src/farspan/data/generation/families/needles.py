@@ -78,22 +78,21 @@ def needle_stretch(draft: Draft, kind: str, taken: set[str]) -> Callable[[int], 
     def take(tokens: int) -> Stretch:
         rng = draft.rng
         sample = [_needle(rng, kind, random_key(rng, True), NEEDLES) for _ in range(20)]
-        each = sum(draft.count(" " + x) for x in sample) / len(sample)
+        each = draft.count.each([" " + x for x in sample]).mean()
         n = int(tokens / each * 1.02) + 1
         first, second = rng.integers(len(ADJECTIVES), size=n), rng.integers(len(NOUNS), size=n)
         words = rng.integers(len(NEEDLES.texts), size=n).tolist()
         lines: list[str] = []
-        used = 0
         for a, b, w in zip(first.tolist(), second.tolist(), words, strict=True):
             key = f"{ADJECTIVES[a]}-{NOUNS[b]}"
-            if key in taken:
-                continue
-            line = NEEDLES.texts[w].format(type=kind, key=key, value=random_value(rng, kind))
-            used += draft.count(" " + line)
-            if used > tokens:
-                used -= draft.count(" " + line)
-                break
-            lines.append(line)
+            if key not in taken:
+                value = random_value(rng, kind)
+                lines.append(NEEDLES.texts[w].format(type=kind, key=key, value=value))
+        costs = np.cumsum(draft.count.each([" " + line for line in lines]))
+        lines = lines[: int(np.searchsorted(costs, tokens, side="right"))]
+        if not lines:
+            raise UnfitError("there is no room for other needles")
+        used = int(costs[len(lines) - 1])
         stops = np.cumsum([len(line) + 1 for line in lines]).astype(np.int64) - 1
         return Stretch(" ".join(lines), stops, used, ())
 

@@ -69,6 +69,8 @@ _REQUESTS = (
     "Another piece of the text, please.",
 )
 READ_TOKENS, TURN_TOKENS = 220, 40
+MOST_READS = 300
+"""Pieces of text that are read; in longer talks they are longer."""
 START = datetime(2026, 3, 2, 9, 0)
 
 
@@ -104,7 +106,8 @@ def _write(
 ) -> tuple[str, dict[tuple[str, int], tuple[int, int]], tuple[Part, ...]]:
     rng = draft.rng
     room = draft.room()
-    n_reads = max((room - TURN_TOKENS * len(told)) // (READ_TOKENS + TURN_TOKENS), n_weeks)
+    read = max(READ_TOKENS, room // MOST_READS)
+    n_reads = max((room - TURN_TOKENS * len(told)) // (read + TURN_TOKENS), n_weeks)
     reads_left, turns_left, used = n_reads, n_reads + len(told), 0
     pieces: list[str] = []
     spans: dict[tuple[str, int], tuple[int, int]] = {}
