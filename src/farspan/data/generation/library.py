@@ -131,10 +131,12 @@ class Library:
         )
         last = max(last - 1, first)
         text = self.between(first, last)
+        blank = len(text) - len(text.lstrip())
         inside = slice(first + 1, last + 1)
-        stops = self._char_s[inside][self._end_s[inside] == 1] - int(self._char_s[first])
+        stops = self._char_s[inside][self._end_s[inside] == 1] - int(self._char_s[first]) - blank
         used = int(self._token_s[last] - self._token_s[first])
-        return Stretch(text, stops, used, (Part(entry, 0, len(text)),) if text else ())
+        text = text[blank:]
+        return Stretch(text, stops[stops > 0], used, (Part(entry, 0, len(text)),) if text else ())
 
     def take(self, rng: np.random.Generator, tokens: int, count: Callable[[str], int]) -> Stretch:
         """At most `tokens` tokens of prose, whole sentences, from as many documents as it takes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,16 @@ REQUESTS = lines(
     Respond with nothing but the {form}.
     Please confine yourself to the {form}."""
 )
+
+
+_REQUEST = re.compile(
+    " (?:" + "|".join(re.escape(x).replace(re.escape("{form}"), ".+") for x in REQUESTS) + ")$"
+)
+
+
+def without_request(question: str) -> str:
+    """A question without the request for a form of answer at its end."""
+    return _REQUEST.sub("", question)
 
 
 def part_of(texts: Sequence[str], split: str) -> Sequence[str]:

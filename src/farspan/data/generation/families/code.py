@@ -161,7 +161,7 @@ def _tree(draft: Draft, room: int, added: dict[str, str] | None = None) -> Tree:
     members = _python_files(library)
     for entry in rng.permutation(members).tolist():
         name = _short(library.entries[entry].id)
-        cost = library.tokens(entry) + 24
+        cost = library.tokens(entry) + draft.count(_shown(name, ""))
         if used + cost > room or name in files:
             if used > 0.95 * room:
                 break

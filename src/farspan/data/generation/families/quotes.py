@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from farspan.data.generation.draft import Answer, Draft, Family, Stretch, Task, UnfitError
+from farspan.data.generation.phrasing import without_request
 from farspan.data.generation.wordings import Wordings
 
 WORDS = range(12, 45)
@@ -136,11 +137,12 @@ def _ordering(draft: Draft) -> Task:
 
 
 def _solve_ordering(document: str, question: str) -> Answer:
+    question = without_request(question)
     marks = [re.search(rf"\({letter}\) ", question) for letter in _LETTERS[:N_ORDERED]]
     starts = [(m.start(), m.end()) for m in marks if m is not None]
     places = {}
     for letter, (a, b) in zip(_LETTERS, pairwise([*starts, (len(question), 0)]), strict=False):
-        places[letter] = document.index(question[a[1] : b[0]].strip()[:40])
+        places[letter] = document.index(question[a[1] : b[0]].strip())
     return tuple(sorted(places, key=lambda letter: places[letter]))
 
 
