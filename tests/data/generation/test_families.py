@@ -11,7 +11,7 @@ import pytest
 from farspan.data.generation.draft import LEVELS
 from farspan.data.generation.mix import MIXES, all_families, members
 from farspan.data.generation.phrasing import REQUESTS, part_of
-from farspan.data.generation.rows import find_flaw
+from farspan.data.generation.rows import as_dialogue, find_flaw
 from farspan.data.generation.wordings import Wordings
 
 FAMILIES = list(all_families().values())
@@ -106,12 +106,13 @@ def test_flaws_are_found(draw):
     family = all_families()["needle/single"]
     task = draw(family, 1)[0]
     rng = np.random.default_rng(0)
-    assert find_flaw(family, task, rng) is None
+    assert find_flaw(as_dialogue(family, task), rng) is None
     other = replace(task, answer=("wrong",))
-    assert "otherwise" in find_flaw(family, other, rng)
-    assert "not solved" in find_flaw(family, replace(task, question="What?"), rng)
+    assert "otherwise" in find_flaw(as_dialogue(family, other), rng)
+    asked = replace(task, question="What?")
+    assert "not solved" in find_flaw(as_dialogue(family, asked), rng)
     told = replace(family, guess=lambda question, rng: task.answer)
-    assert "without its document" in find_flaw(told, task, rng)
+    assert "without its document" in find_flaw(as_dialogue(told, task), rng)
 
 
 def test_depths_are_uniform(draw):

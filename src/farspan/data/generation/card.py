@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from farspan import __version__
 from farspan.data.generation.draft import LEVELS
-from farspan.data.generation.mix import all_families
+from farspan.data.generation.mix import all_kinds
 from farspan.data.generation.shards import DATA, DEPTH_BINS, Notes
 from farspan.files import write_whole
 from farspan.units import show_length
@@ -66,7 +66,7 @@ drawn again.
 
 
 def _families(notes: Notes) -> str:
-    families = all_families()
+    families = all_kinds()
     lines = ["## Families", "", "| family | level | rows | tokens | chance | source |"]
     lines.append("|---|---|---|---|---|---|")
     for name in sorted(notes.rows, key=lambda x: (_level(x), x)):
@@ -81,7 +81,7 @@ def _families(notes: Notes) -> str:
 
 
 def _level(name: str) -> int:
-    return LEVELS.index(all_families()[name].level)
+    return LEVELS.index(all_kinds()[name].level)
 
 
 def _figures(figures: list[str]) -> str:

@@ -40,7 +40,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Draft:
-    """One sample to be made: `length` tokens in all, with `overhead` for the chat format."""
+    """One sample to be made: `length` tokens in all, with `overhead` for the chat format.
+
+    A `bare` draft is for what others put into a text: `weave` gives its statements alone, one a
+    line, in an order in which they may be told.
+    """
 
     rng: np.random.Generator
     length: int
@@ -48,6 +52,7 @@ class Draft:
     count: TokenCounter
     say: Phrasing
     overhead: int = 0
+    bare: bool = False
 
     def room(self, *beside: str) -> int:
         """Tokens left for the document beside other texts. Raises `UnfitError` if too few."""
@@ -127,6 +132,8 @@ def weave(
     Their places are uniform over the text; `in_order` keeps their order, else they are shuffled.
     `take` gives the text for a number of tokens, by default `draft.haystack`.
     """
+    if draft.bare:
+        return _bare(draft, statements, in_order)
     costs = int(draft.count.each([" " + statement for statement in statements]).sum())
     if costs > 0.9 * room:
         raise UnfitError(f"{len(statements)} statements take {costs} of {room} tokens")
@@ -136,6 +143,17 @@ def weave(
         places = places[draft.rng.permutation(len(places))]
     woven = insert(stretch, statements, places)
     return Woven(woven.text, woven.spans, woven.parts, stretch.tokens + costs)
+
+
+def _bare(draft: Draft, statements: Sequence[str], in_order: bool) -> Woven:
+    n = len(statements)
+    order = range(n) if in_order else draft.rng.permutation(n).tolist()
+    spans = [(0, 0)] * n
+    at = 0
+    for index in order:
+        spans[index] = (at, at + len(statements[index]))
+        at += len(statements[index]) + 1
+    return Woven("\n".join(statements[index] for index in order), tuple(spans))
 
 
 def random_places(rng: np.random.Generator, stretch: Stretch, n: int) -> np.ndarray:

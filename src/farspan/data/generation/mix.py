@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from farspan.data.generation.dialogue import DIALOGUES, DialogueFamily
 from farspan.data.generation.draft import LEVELS, Family
 from farspan.data.generation.library import Library
 from farspan.errors import RequestError
+
+Kind = Family | DialogueFamily
 
 MODULES = (
     "needles",
@@ -35,6 +38,8 @@ MIXES: Mapping[str, Mapping[str, float]] = {
     "medium": {"medium": 1.0},
     "global": {"global": 1.0},
     "needles": {"needle/*": 1.0},
+    "dialogues": {"dialogue/*": 1.0},
+    "all": {**dict.fromkeys(LEVELS, 1.0), "dialogue/*": 1.0},
 }
 """Built-in mixtures: weights of levels, groups (`needle/*`) or single families."""
 
@@ -47,6 +52,11 @@ def all_families() -> dict[str, Family]:
         module = importlib.import_module(f"farspan.data.generation.families.{name}")
         found.update((family.name, family) for family in module.FAMILIES)
     return found
+
+
+def all_kinds() -> dict[str, Kind]:
+    """Families and dialogues by name."""
+    return {**all_families(), **{kind.name: kind for kind in DIALOGUES}}
 
 
 def read_mix(name: str) -> dict[str, float]:
@@ -75,14 +85,14 @@ def read_mix(name: str) -> dict[str, float]:
     return {key: float(weight) for key, weight in found.items()}
 
 
-def members(name: str) -> list[Family]:
-    """The families of a level, a group ("needle/*") or one family.
+def members(name: str) -> list[Kind]:
+    """The families of a level, a group ("needle/*", "dialogue/*") or one family.
 
     Raises `RequestError` with the valid names.
     """
-    families = all_families()
+    families = all_kinds()
     if name in LEVELS:
-        return [family for family in families.values() if family.level == name]
+        return [family for family in all_families().values() if family.level == name]
     if name.endswith("/*"):
         found = [x for x in families.values() if x.name.startswith(name[:-1])]
     else:
@@ -98,7 +108,7 @@ def members(name: str) -> list[Family]:
 
 def weigh(
     mix: Mapping[str, float], library: Library, length: int
-) -> tuple[list[Family], list[float], list[str]]:
+) -> tuple[list[Kind], list[float], list[str]]:
     """Families with their weights, each name's weight spread evenly, and what is left out and why.
 
     A family is left out where the library lacks what it needs or the length is too short.
@@ -120,12 +130,12 @@ def weigh(
     if not chosen:
         reasons = "; ".join(left_out.values()) or "all weights are zero"
         raise RequestError(f"no family of this mix can be made ({reasons})")
-    families = all_families()
+    families = all_kinds()
     picked = [families[name] for name in families if name in chosen]
     return picked, [chosen[family.name] for family in picked], list(left_out.values())
 
 
-def _unusable(family: Family, library: Library, length: int) -> str:
+def _unusable(family: Kind, library: Library, length: int) -> str:
     if length < family.shortest:
         return f"it takes {family.shortest} tokens or more"
     needs: Sequence[str] = [family.needs] if family.needs else []

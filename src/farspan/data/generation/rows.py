@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from farspan.data.generation.counter import TokenCounter
+from farspan.data.generation.dialogue import Dialogue, DialogueFamily, Turn, make_dialogue
 from farspan.data.generation.draft import Draft, Family, Task, UnfitError
 from farspan.data.generation.library import Library
 from farspan.data.generation.phrasing import Phrasing
@@ -38,7 +39,7 @@ class Recipe:
 
     library: Library
     count: TokenCounter
-    families: Sequence[Family]
+    families: Sequence[Family | DialogueFamily]
     weights: Sequence[float]
     length: int
     seed: int
@@ -63,13 +64,13 @@ def make_row(recipe: Recipe, index: int, tally: Tally) -> Row:
         phrasing = Phrasing(rng, recipe.split)
         draft = Draft(rng, recipe.length, recipe.library, recipe.count, phrasing, recipe.overhead)
         try:
-            task = family.make(draft)
-            row = _row(recipe, draft, family, task, index)
+            dialogue = _make(family, draft)
         except UnfitError as error:
             reason = str(error)
             tally.add(family.name, "did not fit")
             continue
-        flaw = find_flaw(family, task, rng)
+        row = _row(recipe, draft, family, dialogue, index)
+        flaw = find_flaw(dialogue, rng)
         if flaw is None and row["tokens"] > recipe.length:
             flaw = "was too long"
         if flaw is None:
@@ -82,53 +83,86 @@ def make_row(recipe: Recipe, index: int, tally: Tally) -> Row:
     )
 
 
-def find_flaw(family: Family, task: Task, rng: np.random.Generator) -> str | None:
-    """What is wrong with a task: its program fails, or a guess that should not be right is."""
-    try:
-        solved = family.solve(task.document, task.question)
-    except (ValueError, LookupError):
-        return "was not solved by its program"
-    if not family.right(solved, task.answer):
-        return "was solved otherwise by its program"
-    if family.floor == 0 and family.right(family.guess(task.question, rng), task.answer):
-        return "was answered without its document"
+def _make(family: Family | DialogueFamily, draft: Draft) -> Dialogue:
+    if isinstance(family, DialogueFamily):
+        return make_dialogue(draft)
+    return as_dialogue(family, family.make(draft))
+
+
+def as_dialogue(family: Family, task: Task) -> Dialogue:
+    """A task as a dialogue of one turn."""
+    evidence = tuple((0, a, b) for a, b in task.evidence)
+    turn = Turn(family, task.document, task.question, task.answer, evidence, task.parts)
+    return Dialogue((turn,))
+
+
+def find_flaw(dialogue: Dialogue, rng: np.random.Generator) -> str | None:
+    """What is wrong with a dialogue: a question's program fails on all that was read until then,
+    or a guess that should not be right is."""
+    for number, turn in enumerate(dialogue.turns):
+        family = turn.family
+        try:
+            solved = family.solve(dialogue.context(number), turn.question)
+        except (ValueError, LookupError):
+            return "was not solved by its program"
+        if not family.right(solved, turn.answer):
+            return "was solved otherwise by its program"
+        if family.floor == 0 and family.right(family.guess(turn.question, rng), turn.answer):
+            return "was answered without its document"
     return None
 
 
-def _row(recipe: Recipe, draft: Draft, family: Family, task: Task, index: int) -> Row:
-    lead = f"{draft.say.lead()}\n\n"
-    question_at = len(lead) + len(task.document) + 2
-    content = f"{lead}{task.document}\n\n{task.question}"
-    answer = ", ".join(task.answer)
-    shift = len(lead)
+def _row(
+    recipe: Recipe,
+    draft: Draft,
+    family: Family | DialogueFamily,
+    dialogue: Dialogue,
+    index: int,
+) -> Row:
+    messages: list[dict[str, str]] = []
+    questions: list[dict[str, Any]] = []
+    evidence: list[dict[str, int]] = []
+    documents: list[Mapping[str, Any]] = []
+    shifts: list[int] = []
+    for number, turn in enumerate(dialogue.turns):
+        lead = "" if messages else f"{draft.say.lead()}\n\n"
+        shifts.append(len(lead))
+        head = f"{lead}{turn.document}\n\n" if turn.document else lead
+        place = len(messages)
+        answer = ", ".join(turn.answer)
+        messages.append({"role": "user", "content": head + turn.question})
+        messages.append({"role": "assistant", "content": answer})
+        questions.append(
+            {
+                "family": turn.family.name,
+                "level": turn.family.level,
+                "message": place,
+                "start": len(head),
+                "answer": list(turn.answer),
+            }
+        )
+        evidence += [
+            {"question": number, "message": 2 * at, "start": a + shifts[at], "end": b + shifts[at]}
+            for at, a, b in turn.evidence
+        ]
+        documents += [
+            document_about(
+                recipe.library, part.entry, place, part.start + len(lead), part.end + len(lead)
+            )
+            for part in turn.parts
+        ]
+    contents = [message["content"] for message in messages]
     return {
         "id": f"{recipe.split}-{recipe.seed}-{index}",
         "family": family.name,
         "level": family.level,
-        "messages": [
-            {"role": "user", "content": content},
-            {"role": "assistant", "content": answer},
-        ],
-        "questions": [
-            {
-                "family": family.name,
-                "level": family.level,
-                "message": 0,
-                "start": question_at,
-                "answer": list(task.answer),
-            }
-        ],
-        "evidence": [
-            {"question": 0, "message": 0, "start": shift + a, "end": shift + b}
-            for a, b in task.evidence
-        ],
+        "messages": messages,
+        "questions": questions,
+        "evidence": evidence,
         "answer": answer,
-        "tokens": recipe.overhead + recipe.count(content) + recipe.count(answer),
+        "tokens": recipe.overhead * len(dialogue.turns) + int(recipe.count.each(contents).sum()),
         "seed": recipe.seed,
-        "documents": [
-            document_about(recipe.library, part.entry, 0, part.start + shift, part.end + shift)
-            for part in task.parts
-        ],
+        "documents": documents,
     }
 
 

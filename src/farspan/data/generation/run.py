@@ -14,7 +14,7 @@ from typing import Any
 
 from farspan.data.generation.counter import TokenCounter
 from farspan.data.generation.library import ABOUT, Library
-from farspan.data.generation.mix import all_families, read_mix, weigh
+from farspan.data.generation.mix import all_kinds, read_mix, weigh
 from farspan.data.generation.phrasing import check_split
 from farspan.data.generation.prepare import prepare_library
 from farspan.data.generation.rows import Recipe, Tally, make_row
@@ -265,7 +265,7 @@ class Maker:
 
     def __init__(self, work: _Work) -> None:
         self.work = work
-        families = all_families()
+        families = all_kinds()
         self.recipe = Recipe(
             Library(work.library),
             TokenCounter(Tokenizer.load(work.tokenizer)),
