@@ -26,6 +26,7 @@ _CODES = (
 """Texts on which counting letters, digits and marks apart must be exact before it is done."""
 
 _FINE = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[A-Za-z]+| ?[^\sA-Za-z\d]+|\d|\s+")
+_DIGIT = re.compile(r"\d")
 MAX_KNOWN = 500_000
 """Words whose counts are kept; later ones are counted each time."""
 
@@ -107,4 +108,4 @@ class TokenCounter:
 
 def _is_code(unit: str) -> bool:
     """Whether a unit has digits among ASCII characters."""
-    return unit.isascii() and any(mark.isdigit() for mark in unit)
+    return unit.isascii() and _DIGIT.search(unit) is not None

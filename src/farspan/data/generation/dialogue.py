@@ -37,11 +37,9 @@ MOST_DOCUMENTS = 8
 DOCUMENT_TOKENS = 8192
 """Room for a further document."""
 
-TURN_TOKENS = 64
 _NAMED = (
     "needle/single needle/multikey needle/multivalue chain/variables chain/hops chain/pointers"
-    " law/definition law/reference count/times count/distinct count/balance time/order"
-    " time/mentions"
+    " law/definition count/times count/distinct count/balance time/order"
 )
 """Families whose questions name what they are about, so that others in the same context do not
 change their answers."""
@@ -98,12 +96,15 @@ def make_dialogue(draft: Draft) -> Dialogue:
     plan = Plan(int(draft.rng.integers(2, n + 1)))
     if draft.length < 3 * DOCUMENT_TOKENS:
         plan = replace(plan, hierarchical=LEVELS[::-1], diverse=2)
-    asked = plan.documents * (len(plan.hierarchical) + plan.diverse + REVISITS)
-    each = (draft.room() - asked * TURN_TOKENS) // plan.documents
+    drawn = [_draw(draft, plan) for _ in range(plan.documents)]
+    asked = [task for pairs in drawn for _, task in pairs]
+    said = [text for task in asked for text in (task.question, ", ".join(task.answer))]
+    turns_cost = int(draft.count.each(said).sum()) + draft.overhead * len(asked)
+    each = (draft.room() - turns_cost) // plan.documents
     planted: list[list[_Planted]] = []
     texts: list[tuple[str, tuple[Part, ...]]] = []
-    for number in range(plan.documents):
-        text, tasks, parts = _document(draft, number, each, plan)
+    for number, pairs in enumerate(drawn):
+        text, tasks, parts = _document(draft, number, each, pairs)
         texts.append((text, parts))
         planted.append(tasks)
     turns: list[Turn] = []
@@ -127,17 +128,22 @@ def make_dialogue(draft: Draft) -> Dialogue:
     return Dialogue(tuple(turns))
 
 
-def _document(
-    draft: Draft, number: int, tokens: int, plan: Plan
-) -> tuple[str, list[_Planted], tuple[Part, ...]]:
-    """A document under its heading, and its tasks: broad to narrow, diverse, kept for later."""
-    rng = draft.rng
+def _draw(draft: Draft, plan: Plan) -> list[tuple[Family, Task]]:
+    """The tasks of a document, as statements: broad to narrow, diverse, kept for later."""
     families = _families()
-    picked = [_pick(rng, families, level) for level in plan.hierarchical]
+    picked = [_pick(draft.rng, families, level) for level in plan.hierarchical]
     n_more = plan.diverse + REVISITS
-    picked += [families[int(i)] for i in rng.integers(len(families), size=n_more)]
+    picked += [families[int(i)] for i in draft.rng.integers(len(families), size=n_more)]
     bare = replace(draft, bare=True)
-    tasks = [family.make(bare) for family in picked]
+    return [(family, family.make(bare)) for family in picked]
+
+
+def _document(
+    draft: Draft, number: int, tokens: int, drawn: Sequence[tuple[Family, Task]]
+) -> tuple[str, list[_Planted], tuple[Part, ...]]:
+    """A document under its heading with the statements of its tasks, and where these stand."""
+    rng = draft.rng
+    tasks = [task for _, task in drawn]
     heading = collections.DOCUMENT.format(n=number + 1) + "\n\n"
     groups = [task.document.split("\n") for task in tasks]
     statements = [text for group in groups for text in group]
@@ -149,7 +155,7 @@ def _document(
     places = np.concatenate([random_places(rng, stretch, len(group)) for group in groups])
     woven = insert(stretch, statements, places)
     found, first = [], 0
-    for family, task, group in zip(picked, tasks, groups, strict=True):
+    for (family, task), group in zip(drawn, groups, strict=True):
         starts = np.cumsum([0, *(len(text) + 1 for text in group)]).tolist()
         spans = [woven.spans[first + starts.index(a)] for a, _ in task.evidence]
         shifted = tuple((len(heading) + a, len(heading) + b) for a, b in sorted(spans))
