@@ -145,6 +145,34 @@ def prepare(
         )
 
 
+@app.command()
+def write(
+    library: Annotated[str, typer.Argument(help="A library that `prepare` made.")],
+    endpoint: Annotated[
+        str, typer.Option(metavar="URL#MODEL", help="OpenAI-compatible: http://HOST/v1#MODEL.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the data set.")],
+    length: Annotated[str, typer.Option(help="Tokens a row.")] = "32k",
+    samples: Annotated[int, typer.Option(min=1, help="Rows.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other rows.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Dialogues whose questions a model writes; the same command goes on where it stopped.
+
+    Example: farspan data write library --endpoint http://localhost:8000/v1#m -o dialogues
+    """
+    from farspan.data.generation.run import write_dialogues
+    from farspan.data.generation.written import endpoint as connect
+
+    rows, questions = write_dialogues(
+        library, output, connect(endpoint), parse_length(length), samples, seed, say=_say
+    )
+    if as_json:
+        print(json.dumps({"folder": str(output), "rows": rows, "questions": questions}))
+    else:
+        print(f"{rows:,} rows with {questions:,} questions in {output}")
+
+
 def _tokenizer(model: str | None) -> Tokenizer:
     """The tokenizer of the default model, of a GGUF file or of a checkpoint's folder."""
     from farspan.models.default import DEFAULT_MODEL, default_model_path

@@ -46,13 +46,25 @@ change their answers."""
 
 
 @dataclass(frozen=True)
+class DialogueFamily:
+    """A kind of dialogue, by name; its questions are of several families and levels."""
+
+    name: str
+    level: str = "global"
+    floor: float = 0.0
+    needs: str = ""
+    shortest: int = 8192
+    source: str = "after He et al. 2025, arXiv 2504.12637"
+
+
+@dataclass(frozen=True)
 class Turn:
     """A question with its answer; before it, in its message, stands `document` if there is one.
 
     `evidence` are (turn, start, end): characters of the document in that turn.
     """
 
-    family: Family
+    family: Family | DialogueFamily
     document: str
     question: str
     answer: Answer
@@ -174,18 +186,6 @@ def _families() -> list[Family]:
 def _pick(rng: np.random.Generator, families: Sequence[Family], level: str) -> Family:
     found = [family for family in families if family.level == level]
     return found[int(rng.integers(len(found)))]
-
-
-@dataclass(frozen=True)
-class DialogueFamily:
-    """A kind of dialogue, by name; its questions are of several families and levels."""
-
-    name: str
-    level: str = "global"
-    floor: float = 0.0
-    needs: str = ""
-    shortest: int = 8192
-    source: str = "after He et al. 2025, arXiv 2504.12637"
 
 
 DIALOGUES = (DialogueFamily("dialogue/documents"),)

@@ -69,7 +69,7 @@ def make_row(recipe: Recipe, index: int, tally: Tally) -> Row:
             reason = str(error)
             tally.add(family.name, "did not fit")
             continue
-        row = _row(recipe, draft, family, dialogue, index)
+        row = row_of(recipe, draft, family, dialogue, index)
         flaw = find_flaw(dialogue, rng)
         if flaw is None and row["tokens"] > recipe.length:
             flaw = "was too long"
@@ -101,6 +101,7 @@ def find_flaw(dialogue: Dialogue, rng: np.random.Generator) -> str | None:
     or a guess that should not be right is."""
     for number, turn in enumerate(dialogue.turns):
         family = turn.family
+        assert isinstance(family, Family), "only questions with a program can be checked"
         try:
             solved = family.solve(dialogue.context(number), turn.question)
         except (ValueError, LookupError):
@@ -112,13 +113,14 @@ def find_flaw(dialogue: Dialogue, rng: np.random.Generator) -> str | None:
     return None
 
 
-def _row(
+def row_of(
     recipe: Recipe,
     draft: Draft,
     family: Family | DialogueFamily,
     dialogue: Dialogue,
     index: int,
 ) -> Row:
+    """A dialogue in chat form, with what is known of it."""
     messages: list[dict[str, str]] = []
     questions: list[dict[str, Any]] = []
     evidence: list[dict[str, int]] = []

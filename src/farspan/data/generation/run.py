@@ -12,18 +12,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from farspan.data.generation.counter import TokenCounter
+from farspan.data.generation.draft import Draft, UnfitError
 from farspan.data.generation.library import ABOUT, Library
 from farspan.data.generation.mix import all_kinds, read_mix, weigh
-from farspan.data.generation.phrasing import check_split
+from farspan.data.generation.phrasing import Phrasing, check_split
 from farspan.data.generation.prepare import prepare_library
-from farspan.data.generation.rows import Recipe, Tally, make_row
+from farspan.data.generation.rows import Recipe, Tally, make_row, row_of
 from farspan.data.generation.shards import (
     DATA,
     NOTES,
     Layout,
     Notes,
     check_format,
+    encode_rows,
     write_shard,
 )
 from farspan.data.sources import find_sources, tell_skipped
@@ -319,3 +323,55 @@ def _make(work: _Work, shards: Sequence[int], workers: int) -> Iterator[int]:
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+WRITTEN_CARD = """# Dialogues about documents, with questions written by a model
+
+{rows} rows, {questions} questions of local, medium and global level, after He et al. 2025
+(arXiv 2504.12637). The answers are a model's: each was given again from a summary of its evidence
+and was not given without it, but none is exact by construction.
+"""
+
+
+def write_dialogues(
+    library: str | Path,
+    out: str | Path,
+    complete: Callable[[str], str],
+    length: int,
+    samples: int,
+    seed: int,
+    say: Say = lambda message: None,
+) -> tuple[int, int]:
+    """Makes dialogues with a model's questions, a file a row; those that exist are kept.
+
+    Returns rows and questions. Rows for which the model wrote no usable question are left out,
+    and `say` is told. Raises `RequestError` when the endpoint fails or no row is left.
+    """
+    from farspan.data.generation.written import WRITTEN, written_dialogue
+
+    folder, opened = Path(out), Library(library)
+    tokenizer = Tokenizer.load(opened.folder / "tokenizer")
+    count = TokenCounter(tokenizer)
+    overhead = chat_overhead(tokenizer)
+    recipe = Recipe(opened, count, [], [], length, seed, overhead=overhead)
+    (folder / DATA).mkdir(parents=True, exist_ok=True)
+    for index in range(samples):
+        path = folder / DATA / f"train-{seed}-{index:05d}.jsonl"
+        if path.is_file():
+            continue
+        rng = np.random.default_rng([seed, index])
+        draft = Draft(rng, length, opened, count, Phrasing(rng), overhead)
+        try:
+            dialogue = written_dialogue(draft, complete)
+        except UnfitError as error:
+            say(f"row {index} is left out: {error}")
+            continue
+        row = row_of(recipe, draft, WRITTEN["global"], dialogue, index)
+        write_whole(path, encode_rows([row], "jsonl"))
+    paths = sorted((folder / DATA).glob("train-*.jsonl"))
+    if not paths:
+        raise RequestError("the model wrote no usable question for any document")
+    n_questions = sum(len(json.loads(path.read_bytes())["questions"]) for path in paths)
+    card = WRITTEN_CARD.format(rows=len(paths), questions=n_questions)
+    write_whole(folder / "README.md", card.encode())
+    return len(paths), n_questions
