@@ -108,6 +108,12 @@ def test_a_broken_run_goes_on(made, library, small_shards, tmp_path):
     assert digests(folder) == digests(made.folder)
 
 
+def test_what_was_left_while_preparing_is_no_hindrance(library, made, small_shards, tmp_path):
+    (tmp_path / "set" / "..library.12.part").mkdir(parents=True)
+    generate([library.folder], tmp_path / "set", REQUEST, lambda: None)
+    assert digests(tmp_path / "set") == digests(made.folder)
+
+
 def test_a_killed_run_goes_on(sources, made, tokenizer, small_shards, tmp_path):
     tokenizer.save(tmp_path / "tokenizer")
     folder = tmp_path / "set"

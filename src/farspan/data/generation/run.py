@@ -182,8 +182,13 @@ def _check_folder(
         raise RequestError(f"-o {folder} is a file; name a folder")
     manifest = folder / MANIFEST
     if not manifest.is_file():
-        if folder.is_dir() and any(x.name != LIBRARY for x in folder.iterdir()):
+        # What a run that was killed while it prepared has left is its own.
+        begun = [x for x in folder.glob(".*") if x.name.startswith((LIBRARY, f".{LIBRARY}."))]
+        if folder.is_dir() and set(folder.iterdir()) - set(begun):
             raise RequestError(f"-o {folder} holds other files; name a new or empty folder")
+        for left in begun:
+            if left.name != LIBRARY:
+                shutil.rmtree(left)
         return
     if force:
         for name in (DATA, NOTES, LIBRARY):
