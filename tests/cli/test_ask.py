@@ -97,11 +97,11 @@ BAD = {
     "blank question": (["story.txt", "  "], "there is no question; put it in quotes"),
     "no document": (["What fell?"], "there is no document; name a text file"),
     "missing": (["missing.txt", "What fell?"], "there is no file missing.txt"),
-    "folder": ([".", "What fell?"], ". is a folder"),
+    "folder": (["hollow", "What fell?"], "nothing is left to read (hollow is an empty folder)"),
     "empty": (["empty.txt", "What fell?"], "empty.txt holds no text"),
     "binary": (["binary.txt", "What fell?"], "binary.txt is a binary file"),
     "latin": (["latin.txt", "What fell?"], "latin.txt is not UTF-8 text"),
-    "pdf": (["paper.pdf", "What fell?"], ".pdf files are not read yet"),
+    "pdf": (["paper.pdf", "What fell?"], "paper.pdf is a PDF that cannot be read"),
     "empty stdin": (["-", "What fell?"], "standard input holds no text"),
     "unknown session": (["--session", "x", "Why?"], "there is no session 'x'"),
     "bad session": (["story.txt", "Why?", "--session", "a/b"], "session name 'a/b'"),
@@ -111,6 +111,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_wrong_request_is_one_sentence(farspan, place, kind):
+    (place / "hollow").mkdir()
     (place / "empty.txt").write_bytes(b"")
     (place / "binary.txt").write_bytes(b"a\0b")
     (place / "latin.txt").write_bytes(b"caf\xe9")

@@ -56,7 +56,8 @@ BAD = {
     "binary.txt": (b"ELF\0\1\2", "is a binary file"),
     "latin.txt": ("caf\xe9".encode("latin-1"), "not UTF-8 text (byte 3 is 0xe9)"),
     "half.txt": (codecs.BOM_UTF16_LE + b"a\0b", "begins like UTF-16 and is not"),
-    "paper.pdf": (b"%PDF-1.7", ".pdf files are not read yet, only .txt and .md"),
+    "paper.pdf": (b"%PDF-1.7", "is a PDF that cannot be read"),
+    "picture.png": (b"PNG", "is of a kind that is not read (.png)"),
 }
 
 
@@ -72,7 +73,7 @@ def test_what_cannot_be_read_is_told(tmp_path, name):
 def test_missing_folder_unreadable_and_twice(tmp_path, monkeypatch):
     with pytest.raises(RequestError, match="there is no file"):
         read_documents([tmp_path / "no.txt"])
-    with pytest.raises(RequestError, match="is a folder"):
+    with pytest.raises(RequestError, match=r"nothing is left to read .* is an empty folder"):
         read_documents([tmp_path])
     with pytest.raises(RequestError, match="given twice"):
         read_documents(["-", "-"])
@@ -86,6 +87,25 @@ def test_missing_folder_unreadable_and_twice(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     with pytest.raises(RequestError, match=r"a.txt cannot be read: Permission denied"):
         read_documents([tmp_path / "a.txt"])
+
+
+def test_folders_leave_out_what_cannot_be_read(tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "a.txt").write_text("first")
+    (tmp_path / "in" / "b.txt").write_bytes(b"\0\1")
+    (tmp_path / "in" / "c.exe").write_bytes(b"MZ")
+    (tmp_path / "in" / "deep" / "page.html").write_text("<h1>Second</h1><p>third")
+    (tmp_path / "in" / "deep" / "up").symlink_to(tmp_path / "in")
+    said = []
+    document = read_documents([tmp_path / "in"], said.append)
+    files = [str(tmp_path / "in" / name) for name in ("a.txt", "deep/page.html")]
+    assert [part.file for part in document.parts] == files
+    assert "Second\n\nthird" in document.text
+    assert [line.split("/in/")[1] for line in said] == [
+        "c.exe is of a kind that is not read (.exe)",
+        "deep/up is a link to a folder above it",
+        "b.txt is a binary file, not text",
+    ]
 
 
 def test_text_in_hand():

@@ -28,7 +28,7 @@ Paths = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PATH]...",
-        help="Text files (.txt, .md), or - for standard input.",
+        help="Files (text, Markdown, HTML, EPUB, PDF, DOCX, code, chats), folders, or - for stdin.",
         show_default=False,
     ),
 ]
@@ -185,7 +185,7 @@ def _document(paths: list[str], question: str, session: str | None) -> Document 
             "there is no document; name a text file before the question, - for standard input, or"
             " --session NAME for what was read before"
         )
-    return read_documents(paths) if paths else None
+    return read_documents(paths, _say) if paths else None
 
 
 def _stored(session: str | None, document: Document | None, model: str | None) -> Manifest | None:

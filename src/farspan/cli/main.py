@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("farspan.cli.ask", "Ask a question about documents of any length."),
     "bench": ("farspan.cli.bench", "Measure speed and memory, beside other engines."),
     "convert": ("farspan.cli.convert", "Write a checkpoint with another plan or positions."),
+    "data": ("farspan.cli.data", "Make long training data from any documents."),
     "eval": ("farspan.cli.eval", "Measure what models do with long contexts."),
     "plan": ("farspan.cli.plan", "What a layer plan costs, and what its layers see."),
     "sessions": ("farspan.cli.sessions", "List, fork, rewind, move and check what was read."),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from farspan.units import show_length
 
 if TYPE_CHECKING:
+    from farspan.data.generation.run import Progress as GenerationProgress
     from farspan.engine.reading import Progress
     from farspan.evaluation.runner import Progress as EvaluationProgress
 
@@ -81,31 +82,24 @@ class ReadingBar:
         self._bar.start()
 
 
-class EvaluationBar:
-    """Tells how far an evaluation is, in a line that a terminal overwrites. A context manager."""
+class _Line:
+    """A line that a terminal overwrites; elsewhere a line now and then. A context manager."""
 
     def __init__(self) -> None:
         self._shown = 0.0
         self._open = False
 
-    def __call__(self, progress: EvaluationProgress) -> None:
-        """Shows how far it is."""
+    def _show(self, line: str, last: bool) -> None:
         now = time.monotonic()
         terminal = sys.stderr.isatty()
-        last = progress.done == progress.total
         if not last and now - self._shown < (0.2 if terminal else LINE_SECONDS):
             return
         self._shown = now
-        line = (
-            f"{progress.model}: {progress.done} of {progress.total} samples,"
-            f" {_duration(progress.seconds_left)} left"
-            f" ({progress.task} at {show_length(progress.length)})"
-        )
         end = "" if terminal else "\n"
         print(f"\r\x1b[K{line}" if terminal else line, end=end, file=sys.stderr, flush=True)
         self._open = terminal
 
-    def __enter__(self) -> EvaluationBar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,6 +110,37 @@ class EvaluationBar:
         if self._open:
             print(file=sys.stderr)
             self._open = False
+
+
+class EvaluationBar(_Line):
+    """Tells how far an evaluation is, in a line. A context manager."""
+
+    def __call__(self, progress: EvaluationProgress) -> None:
+        """Shows how far it is."""
+        self._show(
+            f"{progress.model}: {progress.done} of {progress.total} samples,"
+            f" {_duration(progress.seconds_left)} left"
+            f" ({progress.task} at {show_length(progress.length)})",
+            progress.done == progress.total,
+        )
+
+
+class GenerationBar(_Line):
+    """Tells how far the making of data is, in a line. A context manager."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = time.monotonic()
+
+    def __call__(self, progress: GenerationProgress) -> None:
+        """Shows how far it is."""
+        speed = progress.tokens / max(time.monotonic() - self._started, 1e-9)
+        of = f" of {progress.total:,} rows" if progress.total else " documents"
+        self._show(
+            f"{progress.doing}: {progress.done:,}{of}, {progress.tokens:,} tokens,"
+            f" {speed:,.0f} tokens/s",
+            progress.done == progress.total,
+        )
 
 
 def describe(progress: Progress) -> str:

@@ -1,19 +1,20 @@
-"""Documents from text files and standard input, with the place of every character."""
+"""Documents from files, folders and standard input, with the place of every character."""
 
 from __future__ import annotations
 
-import codecs
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from farspan.data.sources import PARQUET, Skipped, find_sources, tell_skipped
+from farspan.data.structure.read import UnreadableError, decode, read_content
 from farspan.errors import RequestError
 
-SUFFIXES = ("", ".txt", ".text", ".md", ".markdown")
 STDIN = "-"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BETWEEN = "\n\n"
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Place:
 class Document:
     """One text made of all files, in order; several files each stand under a header line.
 
-    Line ends are as in the files, so offsets count what is there; a byte order mark is not text.
+    Line ends are as in text files, so offsets count what is there; a byte order mark is not text.
+    Of other formats, offsets count the text that was taken from them.
     """
 
     text: str
@@ -69,24 +71,37 @@ class Document:
         return None
 
 
-def read_documents(paths: Sequence[str | Path]) -> Document:
-    """Reads text files, "-" being standard input, into one document.
+def read_documents(paths: Sequence[str | Path], say: Say = lambda message: None) -> Document:
+    """Reads files of any known format, folders and standard input ("-") into one document.
 
-    Raises `RequestError` for what is missing, a folder, unreadable, empty, binary, not UTF-8 (or
-    UTF-16 with a byte order mark), or of a kind that farspan does not read yet.
+    What a folder holds and cannot be read is skipped, and `say` is told. Raises `RequestError`
+    for a named file that is missing, broken, encrypted, empty, binary, in an unknown encoding or
+    of an unknown kind, and when nothing is left.
     """
     names = [str(path) for path in paths]
     if not names:
         raise RequestError("no document was given; name a text file, or - for standard input")
     if names.count(STDIN) > 1:
         raise RequestError("standard input (-) was given twice; it can be read once")
-    texts = [_read_text(name) for name in names]
-    if len(names) == 1:
-        return document_from_text(texts[0], names[0])
+    texts: dict[str, str] = {}
+    skipped: list[Skipped] = []
+    for name in names:
+        if name != STDIN and Path(name).is_dir():
+            texts.update(_read_folder(name, skipped))
+        else:
+            texts[name] = _read_text(name)
+    if not texts:
+        reasons = "; ".join(f"{item.path} {item.reason}" for item in skipped[:3])
+        raise RequestError(f"nothing is left to read ({reasons})")
+    for line in tell_skipped(skipped):
+        say(line)
+    if len(texts) == 1:
+        name, text = next(iter(texts.items()))
+        return document_from_text(text, name)
     joined: list[str] = []
     parts: list[Part] = []
     length = 0
-    for name, text in zip(names, texts, strict=True):
+    for name, text in texts.items():
         header = f"===== {Path(name).name if name != STDIN else 'standard input'} =====\n\n"
         parts.append(Part(name, length + len(header), len(text)))
         joined += [header, text, _BETWEEN]
@@ -102,40 +117,25 @@ def document_from_text(text: str, name: str = "text") -> Document:
     return Document(text, (Part(name, 0, len(text)),))
 
 
+def _read_folder(folder: str, skipped: list[Skipped]) -> dict[str, str]:
+    """The texts under a folder by path; adds what cannot be read to `skipped`."""
+    found = find_sources([folder])
+    skipped += found.skipped
+    texts = {}
+    for path in found.paths:
+        if path.suffix.lower() == PARQUET:
+            skipped.append(Skipped(str(path), "is a table, not a document"))
+            continue
+        try:
+            texts[str(path)] = read_content(path).text
+        except UnreadableError as error:
+            skipped.append(Skipped(str(path), error.reason))
+    return texts
+
+
 def _read_text(name: str) -> str:
     if name == STDIN:
-        return document_from_text(_decode(sys.stdin.buffer.read(), "standard input"), STDIN).text
-    path = Path(name)
-    try:
-        if path.is_dir():
-            raise RequestError(f"{name} is a folder; name the files in it, such as {name}/*.txt")
-        if not path.exists():
-            raise RequestError(f"there is no file {name}; check the path")
-        if path.suffix.lower() not in SUFFIXES:
-            raise RequestError(
-                f"{name}: {path.suffix} files are not read yet, only .txt and .md; if it is plain"
-                f" text, give it through standard input: farspan ask - QUESTION < {name}"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{name} cannot be read: {error.strerror or error}") from error
-    return document_from_text(_decode(data, name), name).text
-
-
-def _decode(data: bytes, name: str) -> str:
-    if data.startswith(_UTF16):
-        try:
-            return data.decode("utf-16")
-        except UnicodeDecodeError as error:
-            raise RequestError(
-                f"{name} begins like UTF-16 and is not (byte {error.start}); save it as UTF-8"
-            ) from error
-    if b"\0" in data:
-        raise RequestError(f"{name} is a binary file, not text; convert it to a text file first")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{name} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x}); convert"
-            f" it, for example: iconv -f latin1 -t utf-8 {name} > {name}.utf8.txt"
-        ) from error
+        return document_from_text(decode(sys.stdin.buffer.read(), "standard input"), STDIN).text
+    if not Path(name).exists():
+        raise RequestError(f"there is no file {name}; check the path")
+    return read_content(name).text

@@ -129,6 +129,10 @@ class Tokenizer:
         """
         return list(self._run([text], special)[0].ids)
 
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has by itself, read as ordinary characters."""
+        return [len(encoding) for encoding in self._run(texts, special=False)]
+
     def encode_document(
         self, text: str, on_progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

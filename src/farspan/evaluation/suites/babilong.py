@@ -15,10 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from farspan.evaluation.samples import Draft, Question, Sample, Task
-from farspan.evaluation.scoring import babilong_match
-from farspan.evaluation.suites import Files
-from farspan.evaluation.suites.babi import (
+from farspan.data.babi import (
     PARAPHRASED,
     PLAIN,
     SIMULATED,
@@ -29,6 +26,9 @@ from farspan.evaluation.suites.babi import (
     read_babi,
     simulate,
 )
+from farspan.evaluation.samples import Draft, Question, Sample, Task
+from farspan.evaluation.scoring import babilong_match
+from farspan.evaluation.suites import Files
 
 MAX_TOKENS = 20
 SOURCE = "Kuratov et al. 2024, arXiv 2406.10149; prompts and metric of its repository"

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from farspan.errors import RequestError
-from farspan.evaluation.suites.babi import (
+from farspan.data.babi import (
     PARAPHRASED,
     SIMULATED,
     find_babi,
@@ -14,11 +13,24 @@ from farspan.evaluation.suites.babi import (
     read_babi,
     simulate,
 )
+from farspan.errors import RequestError
 
 MOVES = re.compile(r"(\w+) (?:moved|went|went back|journeyed|travelled) to the (\w+)\.")
 TAKES = re.compile(r"(\w+) (?:got|took|picked up|grabbed) the (\w+) there\.")
 DROPS = re.compile(r"(\w+) (?:dropped|discarded|put down|left) the (\w+)\.")
 GIVES = re.compile(r"(\w+) (?:gave|passed|handed) the (\w+) to (\w+)\.")
+
+
+QA11 = """1 Ilse hurried to the bathroom.
+2 A little later she hurried to the bedroom.
+3 Where is Ilse? \tbedroom\t1 2
+4 Otto hurried to the office.
+5 A little later he hurried to the garden.
+6 Where is Otto? \tgarden\t4 5
+1 Paula hurried to the kitchen.
+2 A little later she hurried to the bedroom.
+3 Where is Paula? \tbedroom\t1 2
+"""
 
 
 def replay(facts):
@@ -138,12 +150,13 @@ def test_other_words_share_no_verb_with_babis_own():
         assert not any(re.search(verbs, fact) for fact in story.facts)
 
 
-def test_files_give_a_story_for_each_question_with_the_facts_before_it(files):
-    path = find_babi(files.babi, "qa11")
+def test_files_give_a_story_for_each_question_with_the_facts_before_it(tmp_path):
+    (tmp_path / "qa11_basic-coreference_test.txt").write_text(QA11)
+    path = find_babi(tmp_path, "qa11")
     found = read_babi(path)
     assert [len(story.facts) for story in found] == [2, 4, 2]
     assert found[1].question == "Where is Otto?" and found[1].answer == "garden"
-    assert find_babi(files.babi, "qa1") is None  # qa11 is another task
+    assert find_babi(tmp_path, "qa1") is None  # qa11 is another task
 
 
 def test_files_of_another_format_are_told(tmp_path):

@@ -1,0 +1,1 @@
+"""Synthetic long-context data from any documents: `farspan data generate`."""

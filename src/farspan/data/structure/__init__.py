@@ -1,0 +1,1 @@
+"""Documents of many formats as text with levels: sections, paragraphs, sentences."""
