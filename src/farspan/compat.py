@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 
@@ -43,3 +44,15 @@ def cpu_compute_dtype() -> torch.dtype:
     capability = torch.backends.cpu.get_cpu_capability()
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if capability.startswith("AVX512") and native else torch.float32
+
+
+def all_gather_into(out: Tensor, x: Tensor, group: dist.ProcessGroup) -> None:
+    """Every rank's `x` one behind the other in `out`; torch 2.13 has another name for it."""
+    gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    gather(out, x, group=group)
+
+
+def reduce_scatter_into(out: Tensor, x: Tensor, group: dist.ProcessGroup) -> None:
+    """This rank's part of the sum of every rank's `x`; torch 2.13 has another name for it."""
+    scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+    scatter(out, x, group=group)
