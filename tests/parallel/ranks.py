@@ -66,6 +66,7 @@ def _run(
     arguments: tuple[Any, ...],
 ) -> None:
     faulthandler.enable()
+    faulthandler.dump_traceback_later(40)
     torch.set_num_threads(1)
     try:
         dist.init_process_group(

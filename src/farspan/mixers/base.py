@@ -222,6 +222,9 @@ class AttentionMixer(nn.Module, ABC):
 
     def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Keys and values alone, for tokens that are written and do not attend."""
+        if type(self.qkv) is not nn.Linear:  # an adapter stands beside it
+            q, k, v = self.split_heads(x_btc)
+            return self.position(q, k, tokens)[1], v
         shape = self.shape
         start = shape.n_heads * shape.head_dim
         bias = None if self.qkv.bias is None else self.qkv.bias[start:]

@@ -43,7 +43,7 @@ def gather_states(
 ) -> tuple[Tensor, list[Any]]:
     """The state of every rank; one that is not `fixed` may differ in length along axis 1."""
     tensors: list[Tensor] = []
-    _visit(state, lambda tensor: tensors.append(tensor) or tensor)
+    visit(state, lambda tensor: tensors.append(tensor) or tensor)
     lengths = [[tensor.shape[1] if tensor.ndim > 1 else 0 for tensor in tensors]] * shards.size
     if not fixed:
         own = torch.tensor(lengths[0], device=anchor.device)
@@ -82,18 +82,18 @@ def _gather_fixed(
 
 def _rebuild(state: Any, tensors: list[Tensor]) -> Any:
     rest = iter(tensors)
-    return _visit(state, lambda tensor: next(rest))
+    return visit(state, lambda tensor: next(rest))
 
 
-def _visit(value: Any, change: Any) -> Any:
+def visit(value: Any, change: Any) -> Any:
     """The state with each tensor changed, always in the same order; stores as their contents."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, MemoryStore):
         return MemoryStore(change(value.k_bshd), change(value.v_bshd))
     if isinstance(value, tuple):
-        return tuple(_visit(part, change) for part in value)
+        return tuple(visit(part, change) for part in value)
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    parts = {field.name: _visit(getattr(value, field.name), change) for field in fields(value)}
+    parts = {field.name: visit(getattr(value, field.name), change) for field in fields(value)}
     return replace(value, **parts)
