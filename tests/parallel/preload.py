@@ -2,5 +2,5 @@
 
 import importlib
 
-for name in ("torch.distributed", "hypothesis", "pytest", "farspan.parallel.sequence.ways"):
+for name in ("hypothesis", "pytest", "farspan.parallel.sequence.ways", "farspan.training.loop"):
     importlib.import_module(name)

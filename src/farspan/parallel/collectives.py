@@ -53,16 +53,6 @@ def exchange(
     return anchor, [part.view(*shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def sum_over(x: Tensor, group: dist.ProcessGroup) -> Tensor:
-    """The sum of all ranks' tensors on every rank; gradients pass to the rank's own."""
-    return _Sum.apply(x, group)
-
-
-def spread(x: Tensor, group: dist.ProcessGroup) -> Tensor:
-    """The same tensor, which every rank holds; gradients are summed over ranks."""
-    return _Spread.apply(x, group)
-
-
 def _size(shape: Sequence[int]) -> int:
     size = 1
     for length in shape:
@@ -102,31 +92,6 @@ class _Exchange(torch.autograd.Function):
         anchor, came = gradients
         own = _all_to_all(came.contiguous(), ctx.incoming, ctx.outgoing, ctx.group)
         return anchor, own, None, None, None
-
-
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
-        x = x.contiguous().clone()
-        dist.all_reduce(x, group=group)
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return gradients[0], None
-
-
-class _Spread(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ctx.group = group
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        own = gradients[0].contiguous().clone()
-        dist.all_reduce(own, group=ctx.group)
-        return own, None
 
 
 def _all_gather(x: Tensor, group: dist.ProcessGroup) -> Tensor:
