@@ -69,16 +69,21 @@ def linear_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tenso
     On CUDA torch 2.13 brings this; elsewhere logits are made chunk by chunk, in both passes.
     """
     if features_nc.is_cuda and hasattr(F, "linear_cross_entropy") and len(target_n):
-        options = nn.LinearCrossEntropyOptions()  # type: ignore[attr-defined]
-        loss = F.linear_cross_entropy(
-            features_nc, weight_vc, target_n, reduction="none", options=options
-        )
-        return loss.to(torch.promote_types(loss.dtype, torch.float32))
+        return fused_cross_entropy(features_nc, weight_vc, target_n)
     parts = [
         checkpoint(_chunk_cross_entropy, x, weight_vc, target, use_reentrant=False)
         for x, target in zip(features_nc.split(LOSS_ROWS), target_n.split(LOSS_ROWS), strict=True)
     ]
     return torch.cat(parts)
+
+
+def fused_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tensor) -> Tensor:
+    """torch's own form, from 2.13 on."""
+    options = nn.LinearCrossEntropyOptions()
+    loss = F.linear_cross_entropy(
+        features_nc, weight_vc, target_n, reduction="none", options=options
+    )
+    return loss.to(torch.promote_types(loss.dtype, torch.float32))
 
 
 def _chunk_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tensor) -> Tensor:

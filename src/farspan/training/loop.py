@@ -80,6 +80,7 @@ class _Run:
         self.slow *= self.config.back_off
         self.meter.skip()
         if self.bad >= self.config.patience:
+            self.checkpoints.finish()
             good = self.checkpoints.latest()
             raise TrainingStoppedError(
                 f"the gradient was not finite in {self.bad} steps in a row, up to step "
