@@ -15,7 +15,9 @@ from farspan.parallel.tensor import split_heads
 
 from .ranks import run_ranks
 
-PLAN = "full, window(5, sinks=1), infini(4), infini(3, rule=gated_mean), gla, gated_delta, recall(4)"
+PLAN = (
+    "full, window(5, sinks=1), infini(4), infini(3, rule=gated_mean), gla, gated_delta, recall(4)"
+)
 MODEL = ModelConfig("qwen3", 32, 24, 7, 4, 2, 8, 32, 128, qk_norm=True)
 
 

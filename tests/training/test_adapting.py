@@ -20,8 +20,8 @@ from farspan.training.batch import Batch
 from farspan.training.distill import distillation_loss
 from farspan.training.export import export
 from farspan.training.extend import EXTEND, TextRows
-from farspan.training.lora import add_lora, load_lora, new_tensors, save_lora
 from farspan.training.loop import train
+from farspan.training.lora import add_lora, load_lora, new_tensors, save_lora
 
 from .test_loop import CONFIG, Copying, make
 
@@ -34,7 +34,8 @@ def small(plan, seed=0):
 
 
 def answers(decoder, ids):
-    features, _ = decoder(ids, Tokens.plain(*ids.shape, first_asked=0), decoder.init_state(len(ids)))
+    tokens = Tokens.plain(*ids.shape, first_asked=0)
+    features, _ = decoder(ids, tokens, decoder.init_state(len(ids)))
     return decoder.logits(features)
 
 

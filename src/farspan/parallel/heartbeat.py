@@ -25,11 +25,13 @@ SILENCE = 30.0
 
 STATUS = 1
 
+End = Callable[[str], None]
+
 
 @contextmanager
 def watched(
-    mesh: Mesh, *, beat: float = BEAT, silence: float = SILENCE, end: Callable[[str], None] | None = None
-) -> Iterator[Mesh]:  # fmt: skip
+    mesh: Mesh, *, beat: float = BEAT, silence: float = SILENCE, end: End | None = None
+) -> Iterator[Mesh]:
     """Runs the body while the ranks watch each other; a rank alone has nobody to watch.
 
     `end` is called with what happened, by default it prints that and ends the process, since
@@ -56,9 +58,7 @@ def watched(
         watch.join(beat)
 
 
-def _watch(
-    done: threading.Event, beat: float, silence: float, end: Callable[[str], None]
-) -> None:
+def _watch(done: threading.Event, beat: float, silence: float, end: Callable[[str], None]) -> None:
     store = dist.distributed_c10d._get_default_store()
     own, ranks = dist.get_rank(), dist.get_world_size()
     marks = [""] * ranks

@@ -79,21 +79,22 @@ class Prediction:
 def exchanged_bytes(layer: Layer, tokens: int, ranks: int, training: bool) -> float:
     """What a layer's mixer sends a rank of a sequence group while all of them read `tokens`.
 
-    Keys and values of full layers go everywhere (all of them once, in training twice back); other
-    states have a fixed size. Recall layers send their window; stores stay.
+    Keys and values of full layers go everywhere, and those of earlier chunks again with each chunk;
+    other states have a fixed size. Recall layers send their window; stores stay. Training reads a
+    row in one chunk and sends everything back for the gradients.
     """
     if ranks == 1:
         return 0.0
     mixer = layer.mixer
     passes = 3 if training else 1
-    if isinstance(mixer, FullAttention):
-        return passes * mixer.state_bytes(tokens) * (ranks - 1) / ranks
-    kept = tokens
-    if isinstance(mixer, RecallAttention):
-        return passes * mixer.window * 2 * mixer.shape.kv_features * HALF
-    state = mixer.state_bytes(kept)
     chunks = 1 if training else max(1, tokens // (CHUNK * ranks))
-    return passes * chunks * 2 * state
+    if isinstance(mixer, FullAttention):
+        again = (chunks + 1) / 2
+        return passes * again * mixer.state_bytes(tokens) * (ranks - 1) / ranks
+    if isinstance(mixer, RecallAttention):
+        window = mixer.window * 2 * mixer.shape.kv_features * HALF
+        return passes * chunks * window
+    return passes * chunks * 2 * mixer.state_bytes(tokens)
 
 
 def predict(
@@ -109,12 +110,13 @@ def predict(
         flops = 4 * cost.flops / share  # forward, again for recomputation, and backward
     compute = flops / (gpu.flops * EFFICIENCY)
     speed = gpu.speed(mesh.sequence * mesh.tensor)
-    own = [exchanged_bytes(layer, tokens, mesh.sequence, training) for layer in layers]
+    passed = layers if training else layers[: plan.read_depth]
+    own = [exchanged_bytes(layer, tokens, mesh.sequence, training) for layer in passed]
     rounds = 1 if training else max(1, tokens // (CHUNK * mesh.sequence))
     exchange = sum(own) / mesh.tensor / speed
-    exchange += LATENCY * rounds * 2 * len(layers) * (mesh.sequence > 1)
+    exchange += LATENCY * rounds * 2 * len(passed) * (mesh.sequence > 1)
     if mesh.tensor > 1:
-        moved = 4 * tokens / mesh.sequence * config.d_model * HALF * len(layers)
+        moved = 4 * tokens / mesh.sequence * config.d_model * HALF * len(passed)
         exchange += (3 if training else 1) * moved / gpu.speed(mesh.tensor)
     sharded = mesh.data * mesh.sequence
     if training and sharded > 1:

@@ -112,7 +112,15 @@ def near(what, got, wanted, tolerance):
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_plain_chunks_equal_one_rank(n):
-    run_ranks(n, compare_all, list(MIXERS) if n == 2 else EACH_WAY, LAYOUTS[n], False, torch.float64, (1e-12, 1e-10))
+    run_ranks(
+        n,
+        compare_all,
+        list(MIXERS) if n == 2 else EACH_WAY,
+        LAYOUTS[n],
+        False,
+        torch.float64,
+        (1e-12, 1e-10),
+    )
 
 
 @pytest.mark.parametrize("n", [2, 4])
