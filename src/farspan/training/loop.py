@@ -108,7 +108,7 @@ class _Run:
                 self._distil(rows)
             found.append(part)
         sums, weights = (sum(getattr(x, name) for x in found) for name in ("sums", "weights"))
-        return Losses(found[0].total.detach(), sums, weights)  # type: ignore[arg-type]
+        return Losses(found[0].total.detach(), sums, weights)
 
     def _distil(self, batch: Batch) -> None:
         """Gradients of what the teacher says of this rank's rows."""

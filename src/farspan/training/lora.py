@@ -28,7 +28,7 @@ def add_lora(decoder: Decoder, rank: int, alpha: float | None = None) -> Any:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise RequestError("LoRA needs peft: pip install 'farspan[train]'") from error
+        raise RequestError("LoRA needs peft: pip install 'farspan[lora]'") from error
     config = LoraConfig(
         r=rank, lora_alpha=int(alpha or 2 * rank), target_modules=list(TARGETS), lora_dropout=0.0
     )
@@ -67,7 +67,7 @@ def load_lora(decoder: Decoder, folder: Path) -> None:
     """Adds what `save_lora` wrote to a base; `RequestError` if it is for another model."""
     from peft import LoraConfig
 
-    config = LoraConfig.from_pretrained(folder)
+    config = LoraConfig.from_pretrained(str(folder))
     add_lora(decoder, config.r, config.lora_alpha)
     stored, own = load_file(folder / WEIGHTS), dict(decoder.named_parameters())
     for name, tensor in stored.items():

@@ -121,7 +121,9 @@ def from_scratch_tiny_cpu(
         train(decoder, Pairs(config), config, folder, mesh=mesh, stop_after=stop_after, log=tell)
         length = config.row_tokens(config.steps - 1)
         if mesh.parameters.size() == 1:
-            scores = {f"accuracy_{n}": accuracy(decoder, n) for n in (length, 4 * length)}
+            scores: dict[str, object] = {
+                f"accuracy_{n}": accuracy(decoder, n) for n in (length, 4 * length)
+            }
             tell({"chance": 1 / VALUES} | scores)
     export(decoder, folder / "model", mesh)
     return decoder

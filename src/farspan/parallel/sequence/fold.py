@@ -43,7 +43,12 @@ def gather_states(
 ) -> tuple[Tensor, list[Any]]:
     """The state of every rank; one that is not `fixed` may differ in length along axis 1."""
     tensors: list[Tensor] = []
-    visit(state, lambda tensor: tensors.append(tensor) or tensor)
+
+    def keep(tensor: Tensor) -> Tensor:
+        tensors.append(tensor)
+        return tensor
+
+    visit(state, keep)
     lengths = [[tensor.shape[1] if tensor.ndim > 1 else 0 for tensor in tensors]] * shards.size
     if not fixed:
         own = torch.tensor(lengths[0], device=anchor.device)
