@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.distributed.fsdp import (
@@ -22,6 +24,8 @@ def shard_parameters(decoder: Decoder, mesh: Mesh) -> None:
     """
     if mesh.parameters.size() == 1:
         return
+    # States hold views of keys and values; nothing of farspan changes them in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
     policy = MixedPrecisionPolicy(reduce_dtype=torch.promote_types(decoder.dtype, torch.float32))
     for i in range(len(decoder.layers)):
         fully_shard(decoder.layer(i), mesh=mesh.parameters, mp_policy=policy)
