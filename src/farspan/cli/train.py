@@ -156,6 +156,11 @@ def _run(asked: _Asked, device: str, common: dict[str, Any]) -> str:
     from farspan.training.recipes import default_reader
 
     assert asked.corpus is not None
+    if common["mesh"].shape.ranks > 1 and not (asked.corpus / "corpus.json").is_file():
+        raise RequestError(
+            f"{asked.corpus} is not prepared, which one process does: run the same command once "
+            "without torchrun and with --stop-after 0, then give OUTPUT/corpus as --corpus"
+        )
     prepared = _prepared(asked.corpus, asked.output, base, asked.shards, asked.workers)
     adapter = default_reader(
         prepared, base, asked.output, asked.config, device=device, start=asked.start, **common
