@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 import torch
 
 from farspan.errors import RequestError
+from farspan.parallel.mesh import start_mesh
 from farspan.training.batch import Batch
+from farspan.training.checkpoints import Checkpoints
 from farspan.training.loop import TrainingStoppedError, out_of_memory, train
 
 from .test_loop import CONFIG, Copying, make
@@ -43,6 +46,19 @@ def test_bad_steps_in_a_row_stop_and_name_the_last_good_checkpoint(tmp_path):
     assert "3 steps in a row" in str(error.value)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000005", "step-00000006"]
     assert train(make(), Copying(), config, tmp_path) == 30
+
+
+def test_a_written_checkpoint_gets_its_name_while_training_goes_on(tmp_path):
+    checkpoints = Checkpoints(tmp_path, start_mesh(), keep=2, identity="one")
+    checkpoints.save({"x": torch.arange(3.0)}, {"step": 1}, wait=False)
+    until = time.monotonic() + 20
+    while checkpoints.latest() is None and time.monotonic() < until:
+        checkpoints.poll()
+    assert checkpoints.latest() == tmp_path / "step-00000001"
+    checkpoints.finish()
+    found = {"x": torch.zeros(3)}
+    assert checkpoints.load(found)["step"] == 1
+    assert found["x"].tolist() == [0, 1, 2]
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

@@ -68,17 +68,32 @@ class Checkpoints:
         if wait:
             self.finish()
 
+    def poll(self) -> None:
+        """Names a checkpoint that has been written meanwhile; the first rank does, at any time.
+
+        Its writing ends when that of all ranks has.
+        """
+        if self.mesh.is_first and self.writing is not None and self.writing.future.done():
+            self._name(self.writing)
+
     def finish(self) -> None:
-        """Waits for a checkpoint that is being written, names it and drops the oldest."""
+        """Waits for a checkpoint that is being written, and names it; all ranks call it."""
         writing, self.writing = self.writing, None
         if writing is None:
             return
         writing.future.result()
         if self.mesh.is_first:
-            os.replace(writing.partial, writing.final)
-            for old in sorted(self.folder.glob(f"{PREFIX}*"), key=_step)[: -self.keep]:
-                shutil.rmtree(old)
+            self._name(writing)
         dist.barrier(self.group)
+
+    def _name(self, writing: _Writing) -> None:
+        """Gives a written checkpoint its name, once, and drops the oldest."""
+        if not writing.partial.exists():
+            return
+        writing.future.result()
+        os.replace(writing.partial, writing.final)
+        for old in sorted(self.folder.glob(f"{PREFIX}*"), key=_step)[: -self.keep]:
+            shutil.rmtree(old)
 
     def load(self, tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
         """Fills the tensors from the newest checkpoint, and says what it is; None without one.

@@ -168,6 +168,7 @@ def train(
     try:
         for batches in _stream(source, config, run.step, decoder.device):
             run.update(batches)
+            checkpoints.poll()
             if run.step % config.log_every == 0 or run.step == config.steps:
                 row = run.meter.row(run.step)
                 if mesh.is_first:
