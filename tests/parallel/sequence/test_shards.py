@@ -22,6 +22,9 @@ LAYOUTS = {
 EACH_WAY = ("full", "full-dual-chunk", "window-sinks", "recall", "infini-delta", "gated-delta")
 
 
+two_and_slowly_four = pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
+
+
 def plain_case(dtype, length=17, first_asked=12, start=0):
     torch.manual_seed(4)
     x = torch.randn(2, length, D_MODEL, dtype=torch.float64).to(dtype)
@@ -123,7 +126,7 @@ def test_plain_chunks_equal_one_rank(n):
     )
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@two_and_slowly_four
 def test_packed_and_padded_rows_equal_one_rank(n):
     mixers = MIXERS if n == 2 else EACH_WAY
     names = [name for name in mixers if not name.startswith("infini")]
@@ -158,7 +161,7 @@ def continued(rank, names, n):
                 start = stop
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@two_and_slowly_four
 def test_a_sequence_goes_on_chunk_by_chunk(n):
     run_ranks(n, continued, list(MIXERS) if n == 2 else EACH_WAY, n)
 
