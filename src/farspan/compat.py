@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 
 def has_flash(q_bthd: Tensor) -> bool:
@@ -117,3 +120,47 @@ def cache_field() -> str:
 
     names = {field.name for field in fields(CausalLMOutputWithPast)}
     return "cache" if "cache" in names else "past_key_values"
+
+
+def all_gather_into(out: Tensor, x: Tensor, group: dist.ProcessGroup) -> None:
+    """Every rank's `x` one behind the other in `out`; torch 2.13 has another name for it."""
+    gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    gather(out, x, group=group)
+
+
+def reduce_scatter_into(out: Tensor, x: Tensor, group: dist.ProcessGroup) -> None:
+    """This rank's part of the sum of every rank's `x`; torch 2.13 has another name for it."""
+    scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+    scatter(out, x, group=group)
+
+
+LOSS_ROWS = 8192  # Targets whose logits are held at once.
+
+
+def linear_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tensor) -> Tensor:
+    """Cross-entropy of each target, float32 at least `[N]`, without holding all logits at once.
+
+    On CUDA torch 2.13 brings this; elsewhere logits are made chunk by chunk, in both passes.
+    """
+    if features_nc.is_cuda and hasattr(F, "linear_cross_entropy") and len(target_n):
+        return fused_cross_entropy(features_nc, weight_vc, target_n)
+    parts = [
+        checkpoint(_chunk_cross_entropy, x, weight_vc, target, use_reentrant=False)
+        for x, target in zip(features_nc.split(LOSS_ROWS), target_n.split(LOSS_ROWS), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def fused_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tensor) -> Tensor:
+    """torch's own form, from 2.13 on."""
+    options = nn.LinearCrossEntropyOptions()
+    loss = F.linear_cross_entropy(
+        features_nc, weight_vc, target_n, reduction="none", options=options
+    )
+    return loss.to(torch.promote_types(loss.dtype, torch.float32))
+
+
+def _chunk_cross_entropy(features_nc: Tensor, weight_vc: Tensor, target_n: Tensor) -> Tensor:
+    logits = F.linear(features_nc, weight_vc)
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    return F.cross_entropy(logits.to(precise), target_n, reduction="none")

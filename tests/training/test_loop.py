@@ -92,7 +92,8 @@ def test_loss_is_the_cross_entropy_of_weighted_targets():
 
 
 def test_damaged_checkpoint_is_told(tmp_path):
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense")
+    (tmp_path / "step-00000007").mkdir()
+    (tmp_path / "step-00000007" / "about.json").write_bytes(b"nonsense")
     with pytest.raises(DamagedFileError, match="delete it"):
         train(make(), Copying(), CONFIG, tmp_path)
 

@@ -8,10 +8,10 @@ import torch
 
 from farspan.training.config import Stage
 from farspan.training.loop import train
+from farspan.training.metrics import gate_summary
 from farspan.training.passkey import (
     INFINI_PASSKEY,
     PasskeySource,
-    gate_summary,
     infini_mixers,
     specialise_gates,
 )

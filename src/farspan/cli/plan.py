@@ -14,6 +14,7 @@ from farspan.units import parse_length, show_length
 
 if TYPE_CHECKING:
     from farspan.apps.plan import Estimate
+    from farspan.apps.plan_mesh import MeshPlan
     from farspan.evaluation.masks import Mask
     from farspan.models.cost import PlanCost
 
@@ -25,6 +26,9 @@ Factor = Annotated[float | None, typer.Option(help="How many times longer than t
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[str | None, typer.Option(help="bfloat16 or float32.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Gpus = Annotated[int | None, typer.Option(help="Propose a mesh for so many GPUs instead.")]
+Gpu = Annotated[str, typer.Option(help="With --gpus: h100, h200, a100 or l40s.")]
+Training = Annotated[bool, typer.Option("--train", help="With --gpus: training, not reading.")]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE.png", help="Draw a picture too.")
 ]
@@ -40,6 +44,9 @@ def plan(
     dtype: Dtype = None,
     as_json: Json = False,
     output: Output = None,
+    gpus: Gpus = None,
+    gpu: Gpu = "h100",
+    training: Training = False,
 ) -> None:
     """Say what reading with a layer plan costs, beside full attention, and draw its masks.
 
@@ -49,6 +56,20 @@ def plan(
     Example: farspan plan smollm2 --plan "[window(512)*4, full]*6" --tokens 1m -o plan.png
     """
     length = parse_length(tokens)
+    if gpus is not None:
+        from farspan.apps.plan_mesh import plan_mesh
+
+        meshes = plan_mesh(
+            model,
+            plan=plan_text,
+            tokens=length,
+            gpus=gpus,
+            gpu=gpu,
+            training=training,
+            say=_say,
+        )
+        print(json.dumps(meshes.report()) if as_json else _meshes(meshes))
+        return
 
     from farspan.apps.plan import estimate
     from farspan.apps.plan_picture import draw
@@ -83,6 +104,35 @@ def _page(found: Estimate) -> str:
     lines += ["", "What each kind of layer depends on, queries downwards (darker: more)"]
     for name, mask in found.masks.items():
         lines += ["", f"  {name}{_about(mask)}", *(f"    {line}" for line in mask.lines())]
+    return "\n".join(lines)
+
+
+def _meshes(found: MeshPlan) -> str:
+    """A line a mesh, those that fit first, and what the numbers are."""
+    work = "training on" if found.training else "reading"
+    count = found.predictions[0].mesh.ranks
+    lines = [
+        f"{found.model}, {work} {show_length(found.tokens)} tokens, {count} x {found.gpu.name}",
+        f"plan: {found.plan}",
+        "",
+        f"{'data':>5}{'sequence':>10}{'tensor':>8}{'a GPU holds':>14}{'a row takes':>14}"
+        f"{'exchanges':>12}{'rows/h':>12}",
+    ]
+    for one in found.predictions:
+        mesh = one.mesh
+        lines.append(
+            f"{mesh.data:>5}{mesh.sequence:>10}{mesh.tensor:>8}{_bytes(one.bytes_a_gpu):>14}"
+            f"{_time(one.seconds):>14}{one.exchange_seconds / one.seconds:>12.1%}"
+            f"{mesh.data * 3600 / one.seconds:>12,.0f}" + ("" if one.fits else "  does not fit")
+        )
+    best = found.predictions[0]
+    axes = ",".join(f"{k}={getattr(best.mesh, k)}" for k in ("data", "sequence", "tensor"))
+    lines += [
+        "",
+        f"Best by rows an hour: --mesh {axes}" if best.fits else "None of them fits: more GPUs.",
+        "Predicted from shapes and published speeds at 40 % of the peak, not measured"
+        " (docs/parallel.md).",
+    ]
     return "\n".join(lines)
 
 

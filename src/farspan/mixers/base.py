@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,22 @@ from torch.nn import functional as F
 from farspan.memory.scan import AttentionWatch
 from farspan.memory.search import Search
 from farspan.positions.rotary import Rotary, rotate
+
+
+class Shards(Protocol):
+    """The ranks that hold consecutive parts of a chunk (`parallel.sequence`)."""
+
+    @property
+    def nothing_asked(self) -> bool:
+        """Whether no rank has an asked token of a plain chunk."""
+
+    def only_asked(self) -> Shards:
+        """The same ranks with the asked tokens of a plain chunk alone."""
+
+    def mix(
+        self, mixer: AttentionMixer, x_btc: Tensor, tokens: Tokens, state: Any
+    ) -> tuple[Tensor, Any]:
+        """The mixer over the whole chunk, as far as this rank's part goes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class Tokens:
     rotary table of the positions, computed once a chunk. `watch`, if given, collects where recall
     layers look. With `search`, asked tokens see what the index of a store on disk finds; without
     it, all of the store. `times_bn`, in training, tells how often each segment of a compressive
-    memory counts, powers of two (see `data.passkey.repeats`).
+    memory counts, powers of two (see `data.passkey.repeats`). With `shards` the chunk is one rank's
+    part of a longer one.
     """
 
     position_bt: Tensor
@@ -45,6 +62,7 @@ class Tokens:
     watch: AttentionWatch | None = None
     search: Search | None = None
     times_bn: Tensor | None = None
+    shards: Shards | None = None
 
     @classmethod
     def plain(
@@ -224,6 +242,9 @@ class AttentionMixer(nn.Module, ABC):
 
     def project_kv(self, x_btc: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Keys and values alone, for tokens that are written and do not attend."""
+        if type(self.qkv) is not nn.Linear:  # an adapter stands beside it
+            q, k, v = self.split_heads(x_btc)
+            return self.position(q, k, tokens)[1], v
         shape = self.shape
         if type(self.qkv) is not nn.Linear:  # an adapter around the matrix counts too
             _, k, v = self.split_heads(x_btc)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from farspan.errors import RequestError
 from farspan.memory.store import KeyValueStore
@@ -51,12 +52,27 @@ class FeedForward(nn.Module):
         return self.down(gate * up)
 
 
+@dataclass(frozen=True)
+class Thrift:
+    """How a layer saves memory in training, at the price of computing or copying twice.
+
+    `recompute` keeps a layer's input alone, `offload` keeps that on the host; the feed-forward
+    network goes over `mlp_tile` tokens at once, 0 for all. Results are the same.
+    """
+
+    recompute: bool = False
+    offload: bool = False
+    mlp_tile: int = 0
+
+
 class Layer(nn.Module):
     """A mixer and a feed-forward network, each behind a norm and beside a residual.
 
     In a sandwich layer `mlp_norm` stands behind the mixer instead, before its output is added, and
     `before_mlp` and `after_mlp` on both sides of the feed-forward network.
     """
+
+    thrift = Thrift()
 
     def __init__(self, config: ModelConfig, spec: MixerSpec, index: int = 0) -> None:
         super().__init__()
@@ -69,12 +85,40 @@ class Layer(nn.Module):
 
     def forward(self, x_btc: Tensor, tokens: Tokens, state: Any) -> tuple[Tensor, Any]:
         """One chunk through the layer."""
-        mixed, state = self.mixer(self.mixer_norm(x_btc), tokens, state)
+        thrift = self.thrift
+        if not (thrift.recompute and torch.is_grad_enabled()):
+            return self._run(x_btc, tokens, state)
+        if not thrift.offload:
+            return checkpoint(self._run, x_btc, tokens, state, use_reentrant=False)
+        place = x_btc.device
+
+        def run(x_btc: Tensor) -> tuple[Tensor, Any]:
+            return self._run(x_btc.to(place), tokens, state)
+
+        return checkpoint(run, x_btc.cpu(), use_reentrant=False)
+
+    def absorb(self, x_btc: Tensor, tokens: Tokens, state: Any) -> Any:
+        """The mixer's state after the chunk, where nothing needs the layer's output."""
+        return self.mixer.absorb(self.mixer_norm(x_btc), tokens, state)
+
+    def _run(self, x_btc: Tensor, tokens: Tokens, state: Any) -> tuple[Tensor, Any]:
+        normed = self.mixer_norm(x_btc)
+        if tokens.shards is None:
+            mixed, state = self.mixer(normed, tokens, state)
+        else:
+            mixed, state = tokens.shards.mix(self.mixer, normed, tokens, state)
         if self.before_mlp is None or self.after_mlp is None:
             x_btc = x_btc + mixed
-            return x_btc + self.mlp(self.mlp_norm(x_btc)), state
+            return x_btc + self._feed_forward(self.mlp_norm(x_btc)), state
         x_btc = x_btc + self.mlp_norm(mixed)
-        return x_btc + self.after_mlp(self.mlp(self.before_mlp(x_btc))), state
+        return x_btc + self.after_mlp(self._feed_forward(self.before_mlp(x_btc))), state
+
+    def _feed_forward(self, x_btc: Tensor) -> Tensor:
+        tile = self.thrift.mlp_tile
+        if not tile or x_btc.shape[1] <= tile or not torch.is_grad_enabled():
+            return self.mlp(x_btc)
+        parts = x_btc.split(tile, dim=1)
+        return torch.cat([checkpoint(self.mlp, x, use_reentrant=False) for x in parts], dim=1)
 
 
 def make_norm(config: ModelConfig) -> nn.RMSNorm:
@@ -163,6 +207,7 @@ class Decoder(nn.Module):
 
         In a plain chunk features come back for the asked tokens alone, None if there are none.
         In any other chunk they come for all T, and mean nothing at padding and read tokens.
+        A chunk with shards goes through as many layers as its group's longest way.
         """
         x = self.embed(ids_bt)
         if self.config.is_gemma:
@@ -172,18 +217,22 @@ class Decoder(nn.Module):
         n_tokens, first_asked, depth = ids_bt.shape[1], tokens.first_asked, self.plan.read_depth
         states = list(state.layers)
         length = state.length + n_tokens
+        shards = tokens.shards
+        only_read = first_asked == n_tokens if shards is None else shards.nothing_asked
         for i in range(depth):
             layer = self.layer(i)
-            if i == depth - 1 and first_asked == n_tokens and self.plan.recall_layers:
-                states[i] = layer.mixer.absorb(layer.mixer_norm(x), seen(i), states[i])
+            if i == depth - 1 and only_read and self.plan.recall_layers and shards is None:
+                states[i] = layer.absorb(x, seen(i), states[i])
                 return None, DecoderState(tuple(states), length)
             x, states[i] = layer(x, seen(i), states[i])
         if first_asked is None:
             tokens = tokens.only_asked() if depth < len(self.layers) else tokens
-        elif first_asked == n_tokens:
+        elif only_read:
             return None, DecoderState(tuple(states), length)
         else:
             x, tokens = x[:, first_asked:], tokens.slice(first_asked, n_tokens)
+            if shards is not None:
+                tokens = replace(tokens, shards=shards.only_asked())
         seen = self._seen(tokens, x.dtype)
         for i in range(depth, len(self.layers)):
             x, states[i] = self.layers[i](x, seen(i), states[i])

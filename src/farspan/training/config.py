@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from farspan.errors import RequestError
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "constant": lambda done: 1.0,
+    "wsd": lambda done: min(1.0, 5 * (1 - done)),
+}
+"""What the learning rate is multiplied by, by the fraction done; `wsd` falls in the last fifth."""
+
+TRAINED = ("all", "everything", "added", "lora")
+_AT_LEAST_ONE = (
+    "steps",
+    "read_tokens",
+    "tail_tokens",
+    "text_tokens",
+    "log_every",
+    "accumulate",
+    "keep",
+    "patience",
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +51,18 @@ class TrainConfig:
     Every row ends with `tail_tokens` asked tokens (questions and answers). Beside it a step takes
     `text_rows` rows of book text of `text_tokens` and `chat_rows` rows of the base model's own
     chat answers of `chat_tokens`, all asked, which keep its short-context ability; the loss of
-    each counts `text_weight`. The learning rate warms up over `warmup` steps and falls linearly
-    to zero; parameters that no checkpoint brings (gates, memories) have one of their own.
+    each counts `text_weight`. The learning rate warms up over `warmup` steps and follows its
+    `schedule` to zero; parameters that no checkpoint brings (gates, memories) have one of their
+    own. What is trained: `all` but embedding and head, `everything`, what is `added`, or that and
+    `lora` of rank `lora_rank`. With `distil` text rows are taught by the base (`training.distill`)
+    with this weight, and `distil_attention` times the error of attention outputs.
+
+    Memory: `accumulate` splits a step's read rows, `recompute` and `offload` keep a layer's input
+    alone and on the host, `mlp_tile` is how many tokens go through a feed-forward network at
+    once, `segment_tokens` trains rows piece by piece (`segments`). `compile` compiles each layer.
+
+    `keep` checkpoints stay. After a step whose gradient is not finite, the learning rate is
+    multiplied by `back_off`; after `patience` of them in a row the run stops.
     """
 
     plan: str = "reader"
@@ -52,11 +83,34 @@ class TrainConfig:
     workers: int = 6
     log_every: int = 20
     save_seconds: float = 120.0
+    schedule: str = "linear"
+    weight_decay: float = 0.0
+    trained: str = "all"
+    lora_rank: int = 0
+    distil: float = 0.0
+    distil_attention: float = 0.0
+    accumulate: int = 1
+    recompute: bool = False
+    offload: bool = False
+    mlp_tile: int = 0
+    segment_tokens: int = 0
+    compile: bool = False
+    keep: int = 3
+    back_off: float = 0.5
+    patience: int = 3
 
     def __post_init__(self) -> None:
+        for name, allowed in (("schedule", tuple(SCHEDULES)), ("trained", TRAINED)):
+            if getattr(self, name) not in allowed:
+                raise RequestError(
+                    f"training config: {name} is {getattr(self, name)!r}, must be one of "
+                    f"{', '.join(allowed)}"
+                )
+        if self.offload and not self.recompute:
+            raise RequestError("training config: offload keeps what recompute keeps; set both")
         if not self.stages or self.stages[-1].until != 1.0:
             raise RequestError("training config: the last stage must run until 1.0")
-        for name in ("steps", "read_tokens", "tail_tokens", "text_tokens", "log_every"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise RequestError(
                     f"training config: {name} is {getattr(self, name)}, must be >= 1"
@@ -78,9 +132,9 @@ class TrainConfig:
         return self.stage(step).row_tokens
 
     def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up, then linear decay to zero."""
+        """Linear warm-up, times the schedule."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
-        return self.learning_rate * rise * (1 - step / self.steps)
+        return self.learning_rate * rise * SCHEDULES[self.schedule](step / self.steps)
 
     def replace(self, changes: Mapping[str, str]) -> TrainConfig:
         """With fields set from text, as `--set field=value` gives them; values are JSON or text.

@@ -1,64 +1,36 @@
-"""The training loop: read rows with an asked tail, text and chat beside them.
-
-Axes: b row, t token, c feature.
-"""
+"""The training loop: batches to gradients to one update, and what is kept and told of it."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset
 
-from farspan.errors import DamagedFileError
-from farspan.mixers.base import Tokens
-from farspan.mixers.infini import InfiniAttention
-from farspan.models.decoder import Decoder, hugging_face_names
+from farspan.errors import RequestError
+from farspan.models.decoder import Decoder
+from farspan.parallel.fsdp import shard_parameters
+from farspan.parallel.mesh import Mesh, start_mesh
+from farspan.training.batch import Batch, Source
+from farspan.training.checkpoints import Checkpoints
 from farspan.training.config import TrainConfig
+from farspan.training.distill import distillation_loss
+from farspan.training.loss import Losses, batch_loss, losses, own_part, summed
+from farspan.training.metrics import Meter
 from farspan.training.optimiser import MasterAdamW
+from farspan.training.parts import choose_trained, make_optimiser, prepare_layers, set_segments
+from farspan.training.segments import segment_losses
 
-LOSS_ROWS = 8192  # Tokens whose logits are held at once.
+__all__ = ["Batch", "Source", "batch_loss", "train"]
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Token ids int64 `[B, T]`, loss weight of each as a target `[B, T]`, first asked index.
-
-    `times_bn` goes to compressive memories, see `Tokens`.
-    """
-
-    token_bt: Tensor
-    weight_bt: Tensor
-    first_asked: int
-    times_bn: Tensor | None = None
-
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        times = self.times_bn
-        return Batch(
-            self.token_bt.to(device, non_blocking=True),
-            self.weight_bt.to(device, non_blocking=True),
-            self.first_asked,
-            None if times is None else times.to(device, non_blocking=True),
-        )
+Log = Callable[[dict[str, object]], None]
 
 
-class Source(Protocol):
-    """Where batches come from: the same step gives the same batches."""
-
-    def batches(self, step: int) -> list[Batch]:
-        """Read rows first, then text and chat rows."""
+class TrainingStoppedError(RuntimeError):
+    """Training cannot go on; the message names the last good checkpoint."""
 
 
 class _Steps(Dataset[list[Batch]]):
@@ -76,31 +48,92 @@ def _only(items: list[list[Batch]]) -> list[Batch]:
     return items[0]
 
 
-def batch_loss(decoder: Decoder, batch: Batch) -> Tensor:
-    """Mean cross-entropy, in nats, over the targets with weight."""
-    length = batch.token_bt.shape[1]
-    tokens = Tokens.plain(
-        batch.token_bt.shape[0], length, first_asked=batch.first_asked, device=decoder.device
-    )
-    tokens = replace(tokens, times_bn=batch.times_bn)
-    features, _ = decoder(batch.token_bt, tokens, decoder.init_state(batch.token_bt.shape[0]))
-    targets = batch.token_bt[:, batch.first_asked + 1 :]
-    weights = batch.weight_bt[:, batch.first_asked + 1 :]
-    chosen = weights > 0
-    features, targets, weights = features[:, :-1][chosen], targets[chosen], weights[chosen]
-    total = features.new_zeros((), dtype=torch.float32)
-    for start in range(0, len(targets), LOSS_ROWS):
-        stop = start + LOSS_ROWS
-        part = (features[start:stop], targets[start:stop], weights[start:stop])
-        total = total + checkpoint(_summed_loss, decoder, *part, use_reentrant=False)
-    return total / weights.sum()
+@dataclass
+class _Run:
+    """One run's moving parts; `step`, `slow` and `bad` are what a checkpoint must know."""
 
+    decoder: Decoder
+    config: TrainConfig
+    mesh: Mesh
+    optimiser: MasterAdamW
+    checkpoints: Checkpoints
+    meter: Meter
+    teacher: Decoder | None = None
+    step: int = 0
+    slow: float = 1.0
+    bad: int = 0
+    saved: float = field(default_factory=time.monotonic)
 
-def _summed_loss(
-    decoder: Decoder, features_nc: Tensor, target_n: Tensor, weight_n: Tensor
-) -> Tensor:
-    loss = F.cross_entropy(decoder.logits(features_nc).float(), target_n, reduction="none")
-    return (loss * weight_n).sum()
+    def update(self, batches: list[Batch]) -> None:
+        """One step; one whose gradient is not finite is left out."""
+        set_segments(self.decoder, self.config.stage(self.step).segment)
+        parts = [self._backward(batch, i) for i, batch in enumerate(batches)]
+        rate = self.config.learning_rate_at(self.step) * self.slow
+        norm = self.optimiser.step(rate, self.config.clip)
+        sums, weights = summed(parts, self.mesh)
+        self.step += 1
+        if torch.isfinite(norm):
+            self.bad = 0
+            self.meter.add(sums, weights, norm, rate, batches)
+            return
+        self.bad += 1
+        self.slow *= self.config.back_off
+        self.meter.skip()
+        if self.bad >= self.config.patience:
+            self.checkpoints.finish()
+            good = self.checkpoints.latest()
+            raise TrainingStoppedError(
+                f"the gradient was not finite in {self.bad} steps in a row, up to step "
+                f"{self.step}; the last good checkpoint is {good or 'none'}. Lower learning_rate "
+                "or clip and run the same command to go on from there"
+            )
+
+    def _backward(self, batch: Batch, index: int) -> Losses:
+        """Gradients of a batch; the first, of read rows, in as many parts as asked for."""
+        share = 1.0 if index == 0 else self.config.text_weight
+        count = self.config.accumulate if index == 0 else 1
+        found: list[Losses] = []
+        weight = batch.targets()[1].sum()
+        for k in range(count):
+            rows = batch.rows(slice(k, None, count)) if count > 1 else batch
+            factor = share * float(rows.targets()[1].sum() / weight) if count > 1 else share
+            if index == 0 and self.config.segment_tokens:
+                part = segment_losses(
+                    self.decoder, rows, self.config.segment_tokens, self.mesh, factor
+                )
+            else:
+                part = losses(self.decoder, rows, self.mesh)
+                (part.total * factor).backward()
+            if index and self.teacher is not None:
+                self._distil(rows)
+            found.append(part)
+        sums, weights = (sum(getattr(x, name) for x in found) for name in ("sums", "weights"))
+        return Losses(found[0].total.detach(), sums, weights)
+
+    def _distil(self, batch: Batch) -> None:
+        """Gradients of what the teacher says of this rank's rows."""
+        assert self.teacher is not None
+        rows = own_part(batch, self.mesh)[0]
+        weight = self.config.distil * len(rows.token_bt) / len(batch.token_bt)
+        loss = distillation_loss(self.decoder, self.teacher, rows, self.config.distil_attention)
+        (loss * weight * self.mesh.shape.data).backward()
+
+    def save(self, *, wait: bool) -> None:
+        """A checkpoint of this step, unless the last gradients were not finite."""
+        if self.bad:
+            return
+        about = {"step": self.step, "slow": self.slow, "config": self.config.to_json()}
+        self.checkpoints.save(self.optimiser.tensors(), about, wait=wait)
+        self.saved = time.monotonic()
+
+    def load(self) -> None:
+        """Goes on from the newest checkpoint, if there is one."""
+        tensors = self.optimiser.blank()
+        about = self.checkpoints.load(tensors)
+        if about is not None:
+            there = set(about["names"])
+            self.optimiser.load({k: v for k, v in tensors.items() if k in there})
+            self.step, self.slow = about["step"], about["slow"]
 
 
 def train(
@@ -109,71 +142,74 @@ def train(
     config: TrainConfig,
     folder: Path,
     *,
+    mesh: Mesh | None = None,
     stop_after: float | None = None,
-    log: Callable[[dict[str, object]], None] = lambda row: None,
+    log: Log = lambda row: None,
+    teacher: Decoder | None = None,
 ) -> int:
-    """Trains all weights but the embedding; returns the number of steps done in all.
+    """Trains a decoder in place; returns the number of steps done in all.
 
-    Continues from the checkpoint in `folder` if there is one and saves there every
-    `config.save_seconds` and at the end, also when interrupted or out of `stop_after` seconds.
-    Each `log_every` steps `log` gets losses in nats, tokens/s and the step.
+    Continues from the newest checkpoint in `folder` and saves there every `config.save_seconds`
+    and at the end, also when interrupted or out of `stop_after` seconds. Each `log_every` steps
+    `log` gets the metrics (see `Meter`). Every rank of the mesh calls it alike, with the whole
+    decoder; afterwards its parameters are sharded. Raises `TrainingStoppedError` when gradients
+    stay not finite, and a `RequestError` that says what helps when memory is out.
     """
-    for name, parameter in decoder.named_parameters():
-        parameter.requires_grad_(not name.startswith(("embed", "head")))
-    trained = ((n, p) for n, p in decoder.named_parameters() if p.requires_grad)
-    known = hugging_face_names(decoder.config)
-    factor = config.added_learning_rate / config.learning_rate
-    optimiser = MasterAdamW(trained, lambda name: 1.0 if name in known else factor)
-    path = folder / "checkpoint.safetensors"
-    step = load_checkpoint(path, optimiser)
-    began = saved = time.monotonic()
-    sums, since, mark = torch.zeros(3), 0, began
+    mesh = mesh or start_mesh(device=decoder.device.type)
+    prepare_layers(decoder, config)
+    choose_trained(decoder, config.trained)
+    shard_parameters(decoder, mesh)
+    optimiser = make_optimiser(decoder, choose_trained(decoder, config.trained), config)
+    identity = f"{decoder.config} {decoder.plan}"
+    checkpoints = Checkpoints(folder, mesh, keep=config.keep, identity=identity)
+    run = _Run(decoder, config, mesh, optimiser, checkpoints, Meter(decoder, config, mesh), teacher)
+    run.load()
+    began = time.monotonic()
     try:
-        for batches in _stream(source, config, step, decoder.device):
-            set_segments(decoder, config.stage(step).segment)
-            losses = [_backward(decoder, batch, i, config) for i, batch in enumerate(batches)]
-            norm = optimiser.step(config.learning_rate_at(step), config.clip)
-            step += 1
-            since += 1
-            rest = torch.stack(losses[1:]).mean() if losses[1:] else torch.zeros_like(norm)
-            sums = sums.to(norm.device) + torch.stack((losses[0], rest, norm)).detach()
-            if step % config.log_every == 0 or step == config.steps:
-                means = (sums / since).tolist()
-                now = time.monotonic()
-                log(
-                    {
-                        "step": step,
-                        "answer_loss": means[0],
-                        "text_loss": means[1],
-                        "grad_norm": means[2],
-                        "row_tokens": batches[0].token_bt.shape[1],
-                        "tokens_per_second": since * config.read_tokens / (now - mark),
-                    }
-                )
-                sums, since, mark = torch.zeros(3), 0, now
-            now = time.monotonic()
-            if now - saved > config.save_seconds:
-                save_checkpoint(path, optimiser, step, config)
-                saved = time.monotonic()
-            if stop_after is not None and now - began > stop_after:
+        for batches in _stream(source, config, run.step, decoder.device):
+            run.update(batches)
+            checkpoints.poll()
+            if run.step % config.log_every == 0 or run.step == config.steps:
+                row = run.meter.row(run.step)
+                if mesh.is_first:
+                    log(row)
+            if _agreed(time.monotonic() - run.saved > config.save_seconds, mesh):
+                run.save(wait=False)
+            if stop_after is not None and _agreed(time.monotonic() - began > stop_after, mesh):
                 break
+    except torch.OutOfMemoryError as error:
+        raise RequestError(out_of_memory(config)) from error
     finally:
-        save_checkpoint(path, optimiser, step, config)
-    return step
+        run.save(wait=True)
+    return run.step
 
 
-def set_segments(decoder: Decoder, segment: int) -> None:
-    """Gives compressive memories segments of so many tokens; 0 leaves them as they are."""
-    for i in range(len(decoder.layers) if segment else 0):
-        mixer = decoder.layer(i).mixer
-        if isinstance(mixer, InfiniAttention):
-            mixer.segment = segment
+def out_of_memory(config: TrainConfig) -> str:
+    """Which settings, not yet used, make a step smaller, the cheapest first."""
+    longest = max(stage.row_tokens for stage in config.stages)
+    rows = config.read_tokens // longest
+    ways = []
+    if config.accumulate < rows:
+        ways.append(f"accumulate={rows} (one row at once: activations of {longest:,} tokens)")
+    if not config.recompute:
+        ways.append("recompute=true (one layer's activations instead of all)")
+    if not config.mlp_tile:
+        ways.append("mlp_tile=4096 (feed-forward activations of 4,096 tokens)")
+    if not config.segment_tokens:
+        ways.append(f"segment_tokens={max(1024, longest // 8)} (an eighth of the activations)")
+    if config.recompute and not config.offload:
+        ways.append("offload=true (layer inputs on the host)")
+    ways.append("more GPUs with --mesh sequence=N (1/N of the activations)")
+    return "out of memory; what helps, cheapest first: " + "; ".join(ways)
 
 
-def _backward(decoder: Decoder, batch: Batch, index: int, config: TrainConfig) -> Tensor:
-    loss = batch_loss(decoder, batch)
-    (loss if index == 0 else loss * config.text_weight).backward()
-    return loss
+def _agreed(wish: bool, mesh: Mesh) -> bool:
+    """What the first rank wants: clocks differ, and all must do the same."""
+    if mesh.parameters.size() == 1:
+        return wish
+    word = torch.tensor([float(wish and mesh.is_first)], device=mesh.device)
+    torch.distributed.all_reduce(word, group=mesh.everyone)
+    return bool(word.item())
 
 
 def _stream(
@@ -189,26 +225,3 @@ def _stream(
     )
     for batches in loader:
         yield [batch.to(device) for batch in batches]
-
-
-def save_checkpoint(path: Path, optimiser: MasterAdamW, step: int, config: TrainConfig) -> None:
-    """Masters, moments and step; the old checkpoint stands until the new one is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: x.detach().cpu().contiguous() for name, x in optimiser.tensors().items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"step": str(step), "config": config.to_json()})
-    os.replace(partial, path)
-
-
-def load_checkpoint(path: Path, optimiser: MasterAdamW) -> int:
-    """Takes up a checkpoint and returns its step; 0 if there is none."""
-    if not path.exists():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            optimiser.load({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-            return json.loads(file.metadata()["step"])
-    except (SafetensorError, KeyError, ValueError, OSError, RuntimeError) as error:
-        raise DamagedFileError(
-            f"the checkpoint {path} cannot be read; delete it to start over"
-        ) from error

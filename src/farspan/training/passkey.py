@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,12 @@ from farspan.data.passkey import Passkeys, passkey_rows
 from farspan.mixers.infini import InfiniAttention
 from farspan.models.decoder import Decoder
 from farspan.models.tokenizer import Tokenizer
+from farspan.parallel.mesh import Mesh, start_mesh
+from farspan.training.batch import Batch
 from farspan.training.config import Stage, TrainConfig
-from farspan.training.loop import Batch, train
+from farspan.training.loop import train
 from farspan.training.recipes import Base, check_device
+from farspan.training.run import Run
 
 SEGMENT = 256
 
@@ -82,6 +84,7 @@ def infini_passkey(
     config: TrainConfig = INFINI_PASSKEY,
     *,
     device: str = "cuda",
+    mesh: Mesh | None = None,
     repeats: bool = True,
     stop_after: float | None = None,
     log: Callable[[dict[str, object]], None] = lambda row: None,
@@ -91,22 +94,17 @@ def infini_passkey(
     Resumes from `folder`, where log and checkpoint go. Raises `RequestError` without a GPU.
     """
     check_device(device)
-    folder.mkdir(parents=True, exist_ok=True)
+    mesh = mesh or start_mesh(device=device)
     base = Base.load(base_path)
-    decoder = base.decoder(config.plan, device)
+    decoder = base.decoder(config.plan, str(mesh.device))
     specialise_gates(decoder)
     for mixer in infini_mixers(decoder):
         mixer.recompute = False  # these rows are short; memory is no matter, kernel starts are
     source = PasskeySource(base.tokenizer, config, repeats)
-    with (folder / "log.jsonl").open("a") as file:
-
-        def tell(row: dict[str, object]) -> None:
-            row = row | gate_summary(decoder)
-            print(json.dumps(row), file=file, flush=True)
-            log(row)
-
+    run = Run(folder, "infini_passkey", config, mesh, log, {"base sha256": base.sha256})
+    with run.logging() as tell:
         began = time.monotonic()
-        done = train(decoder, source, config, folder, stop_after=stop_after, log=tell)
+        done = train(decoder, source, config, folder, mesh=mesh, stop_after=stop_after, log=tell)
         tell({"steps_done": done, "seconds": time.monotonic() - began})
     return decoder
 
@@ -128,15 +126,3 @@ def infini_mixers(decoder: Decoder) -> list[InfiniAttention]:
     """The decoder's Infini-attention layers, bottom first."""
     mixers = (decoder.layer(i).mixer for i in range(len(decoder.layers)))
     return [mixer for mixer in mixers if isinstance(mixer, InfiniAttention)]
-
-
-@torch.no_grad()
-def gate_summary(decoder: Decoder) -> dict[str, object]:
-    """The gates' shares of memory, smallest, median and largest, and a histogram in tenths."""
-    gates = [mixer.gate.weight for mixer in infini_mixers(decoder)]
-    if not gates:
-        return {}
-    share = torch.cat([gate.float().sigmoid() for gate in gates]).cpu()
-    counts = torch.histc(share, 10, 0, 1).int().tolist()
-    low, middle, high = torch.quantile(share, torch.tensor([0.0, 0.5, 1.0])).tolist()
-    return {"gates": counts, "gate_range": [round(x, 3) for x in (low, middle, high)]}

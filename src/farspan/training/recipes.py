@@ -21,11 +21,16 @@ from farspan.models.chat import DialogueFormat
 from farspan.models.config import ModelConfig
 from farspan.models.decoder import Decoder
 from farspan.models.gguf import read_gguf
+from farspan.models.huggingface import read_folder
 from farspan.models.plan import parse_plan
 from farspan.models.tokenizer import Tokenizer
+from farspan.parallel.fsdp import whole
+from farspan.parallel.mesh import Mesh, start_mesh
+from farspan.training.batch import Batch
 from farspan.training.chats import answer_prompts
 from farspan.training.config import Stage, TrainConfig
-from farspan.training.loop import Batch, train
+from farspan.training.loop import train
+from farspan.training.run import Run
 
 ADAPTER_BITS = 3.2  # 106 M weights then take 42 MiB.
 
@@ -57,7 +62,11 @@ class Base:
 
     @classmethod
     def load(cls, path: Path) -> Base:
-        """Reads a GGUF file in float32."""
+        """Reads a GGUF file or a folder in Hugging Face's layout, in float32."""
+        if path.is_dir():
+            files = sorted(path.glob("*.safetensors"))
+            digests = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+            return cls(*read_folder(path), hashlib.sha256(digests.encode()).hexdigest())
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         return cls(*read_gguf(path), sha256)
 
@@ -116,6 +125,7 @@ def default_reader(
     config: TrainConfig = DEFAULT_READER,
     *,
     device: str = "cuda",
+    mesh: Mesh | None = None,
     start: Path | None = None,
     stop_after: float | None = None,
     log: Callable[[dict[str, object]], None] = lambda row: None,
@@ -130,30 +140,40 @@ def default_reader(
     kind.
     """
     check_device(device)
-    folder.mkdir(parents=True, exist_ok=True)
+    mesh = mesh or start_mesh(device=device)
     base = Base.load(base_path)
     format = DialogueFormat.from_tokenizer(base.tokenizer)
-    with (folder / "log.jsonl").open("a") as file:
-
-        def tell(row: dict[str, object]) -> None:
-            print(json.dumps(row), file=file, flush=True)
-            log(row)
-
+    run = Run(folder, "default_reader", config, mesh, log, {"base sha256": base.sha256})
+    with run.logging() as tell:
+        place = str(mesh.device)
         chats = Batch(torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, 1), 0)
         if config.chat_rows:
             began = time.monotonic()
             chats = answer_prompts(
-                base.decoder("full", device), base.tokenizer, chat_prompts(), config.chat_tokens
+                base.decoder("full", place), base.tokenizer, chat_prompts(), config.chat_tokens
             )
             tell({"chats": len(chats.token_bt), "seconds": time.monotonic() - began})
         sampler = RowSampler(Corpus.load(corpus), base.tokenizer, format, config.seed)
-        decoder = _begin(base, start).decoder(config.plan, device)
+        decoder = _begin(base, start).decoder(config.plan, place)
         source = ReaderRows(sampler, chats, config)
         began = time.monotonic()
-        done = train(decoder, source, config, folder, stop_after=stop_after, log=tell)
+        done = train(decoder, source, config, folder, mesh=mesh, stop_after=stop_after, log=tell)
         tell({"steps_done": done, "seconds": time.monotonic() - began})
-    path = write_adapter(base, decoder, config, done, folder / "reader.safetensors")
+    path = folder / "reader.safetensors"
+    unshard(decoder)
+    if mesh.is_first:
+        write_adapter(base, decoder, config, done, path)
     return path if done == config.steps else None
+
+
+def unshard(decoder: Decoder) -> None:
+    """Puts whole parameters in the place of sharded ones; all ranks call it."""
+    for name, parameter in list(decoder.named_parameters()):
+        owner, _, leaf = name.rpartition(".")
+        full = torch.nn.Parameter(whole(parameter.detach()), requires_grad=False)
+        setattr(decoder.get_submodule(owner), leaf, full)
+    if decoder.config.tied_embeddings:
+        decoder.head.weight = decoder.embed.weight
 
 
 def _begin(base: Base, start: Path | None) -> Base:

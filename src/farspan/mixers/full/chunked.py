@@ -60,7 +60,7 @@ class FullAttention(AttentionMixer):
             batch, shape.n_kv_heads, shape.head_dim, device=device, dtype=dtype
         )
         nothing = torch.empty(batch, 0, dtype=torch.int32, device=device)
-        return FullState(store, nothing, nothing if self._by_pair else None)
+        return FullState(store, nothing, nothing if self.by_pair else None)
 
     def attend(
         self, q_bthd: Tensor, k_bthd: Tensor, v_bthd: Tensor, tokens: Tokens, state: FullState
@@ -96,10 +96,10 @@ class FullAttention(AttentionMixer):
 
     def state_bytes(self, n_tokens: int, dtype: torch.dtype = torch.bfloat16) -> int:
         """Keys, values and the document number of every token, its position if scores need it."""
-        numbers = 8 if self._by_pair else 4
+        numbers = 8 if self.by_pair else 4
         return n_tokens * (2 * self.shape.kv_features * dtype.itemsize + numbers)
 
     @property
-    def _by_pair(self) -> bool:
+    def by_pair(self) -> bool:
         """Whether scores depend on the pair of positions, so that keys are kept unturned."""
         return self.rotary is not None and self.rotary.scores is not None

@@ -188,12 +188,12 @@ class InfiniAttention(AttentionMixer):
             parts.append(self._mix(q_bthd[:, :head], local[:, :head], memory))
             if (start + head) % self.segment == 0:
                 before = min(offset, start % self.segment)
-                ended = self._segments(seen, offset - before, before + head, 1)
+                ended = self.segments(seen, offset - before, before + head, 1)
                 memory = self.rule.write(ended, memory)[1]
         stop = n_tokens - tail
         if stop > head:
             n = (stop - head) // self.segment
-            segments = self._segments(seen, offset + head, stop - head, n)
+            segments = self.segments(seen, offset + head, stop - head, n)
             if tokens.times_bn is not None:
                 assert start == 0, "repeats are for rows that are trained in one piece"
                 segments = replace(segments, times_bn=tokens.times_bn)
@@ -250,7 +250,7 @@ class InfiniAttention(AttentionMixer):
             parts.append(causal_attention(q[:, -tail:], k[:, -tail:], v[:, -tail:]))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _segments(self, seen: Kept, first: int, size: int, n: int) -> Segments:
+    def segments(self, seen: Kept, first: int, size: int, n: int) -> Segments:
         """Tokens `first` to `first + size` of the seen ones as `n` segments."""
         d = self.shape.head_dim
         k = seen.k_bshd[:, first : first + size].unflatten(1, (n, -1))

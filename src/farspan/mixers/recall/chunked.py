@@ -106,7 +106,7 @@ class RecallAttention(AttentionMixer):
     ) -> tuple[Tensor, RecallState]:
         """Writes the chunk; read tokens attend to their window, asked ones to everything."""
         after = self.write(k_bthd, v_bthd, tokens, state)
-        q_bthd = self._sharpen(q_bthd, tokens)
+        q_bthd = self.sharpen(q_bthd, tokens)
         seen = state.recent.cat(as_kept(k_bthd, v_bthd, tokens))
         if not tokens.is_plain:
             return self._attend_masked(q_bthd, tokens, seen, after), after
@@ -144,7 +144,8 @@ class RecallAttention(AttentionMixer):
         row = 2 * self.shape.kv_features * dtype.itemsize + 8
         return (n_tokens + min(n_tokens, self.window - 1)) * row
 
-    def _sharpen(self, q_bthd: Tensor, tokens: Tokens) -> Tensor:
+    def sharpen(self, q_bthd: Tensor, tokens: Tokens) -> Tensor:
+        """Queries, those of asked tokens scaled by the length they look through."""
         scale = torch.log(tokens.position_bt.double() + 1) / math.log(SCALE_FROM)
         scale = torch.where(tokens.asked_bt, scale.clamp_min(1.0), 1.0)
         return q_bthd * scale.to(q_bthd.dtype)[:, :, None, None]

@@ -1,0 +1,1 @@
+"""Many ranks, one model: mesh, sequence, tensor and parameter parallelism on torch.distributed."""
