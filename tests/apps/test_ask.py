@@ -5,7 +5,7 @@ from farspan.apps import ask as module
 from farspan.apps import citations
 from farspan.apps.ask import answer, ask, prompt_ids
 from farspan.data.reader import document_from_text
-from farspan.engine.generate import Sampling
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session
 from farspan.errors import RequestError
 from farspan.memory.search import Search

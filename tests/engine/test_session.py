@@ -9,7 +9,8 @@ import torch
 
 from farspan.data.reader import document_from_text
 from farspan.engine import session as module
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session, stored_settings
 from farspan.errors import DamagedFileError, RequestError
 from tests.tiny import PLAN, STORY, make_model
