@@ -78,10 +78,11 @@ def test_bodies_and_rates_are_limited(keyed):
         assert answer.status_code == 413 and answer.json()["error"]["type"]
         chunks = iter([b"x" * 30_000] * 3)
         assert http.post("/v1/completions", content=chunks).status_code == 413
-        codes = [http.get("/v1/models").status_code for _ in range(75)]
-        assert codes[0] == 200 and codes[-1] == 429
-        answer = http.get("/v1/models")
-        assert int(answer.headers["retry-after"]) >= 1
+        for _ in range(500):
+            answer = http.get("/v1/models")
+            if answer.status_code != 200:
+                break
+        assert answer.status_code == 429 and int(answer.headers["retry-after"]) >= 1
     with client(server, keys["ann"]) as http:
         assert http.get("/v1/models").status_code == 200
 
