@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,6 +42,7 @@ class Library:
         self.readings: dict[str, Reading] = {}
         self._worker = ThreadPoolExecutor(1, "farspan-library")
         self._closing = False
+        self._lock = threading.RLock()  # between those who cancel and the worker who begins
 
     def resume(self) -> None:
         """Goes on with what was being read when the server went down."""
@@ -91,12 +93,11 @@ class Library:
 
     def cancel(self, entry: Entry) -> None:
         """Stops reading; what was read is kept."""
-        if entry.status not in entries.UNFINISHED:
-            raise ApiError(f"the document is not being read: it is {entry.status}", status=409)
-        self._set(entry, entries.CANCELLED)
-        reading = self.readings.get(entry.id)
-        if reading is not None:
-            self.loop.cancel(reading)
+        with self._lock:
+            if entry.status not in entries.UNFINISHED:
+                raise ApiError(f"the document is not being read: it is {entry.status}", status=409)
+            self._set(entry, entries.CANCELLED)
+            self._stop(entry)
 
     def go_on(self, entry: Entry) -> None:
         """Reads on after a cancel or a failure."""
@@ -108,10 +109,9 @@ class Library:
 
     def delete(self, entry: Entry) -> Future[None]:
         """Forgets a document; done when its room on disk is free."""
-        reading = self.readings.get(entry.id)
-        if reading is not None:
-            self.loop.cancel(reading)
-        del self.entries[entry.id]
+        with self._lock:
+            self._stop(entry)
+            del self.entries[entry.id]
         return self._worker.submit(self._delete, entry)
 
     def session(self, entry: Entry) -> Future[Session]:
@@ -137,7 +137,7 @@ class Library:
         self._worker.submit(run)
 
     def _start(self, entry: Entry) -> None:
-        if self._closing or entry.status not in entries.UNFINISHED or self._is_gone(entry):
+        if not self._is_wanted(entry):
             return
         earlier = self.readings.pop(entry.id, None)
         if earlier is not None:
@@ -156,9 +156,20 @@ class Library:
             self._ended(entry, session, error)
 
         reading = Reading(session, entry.tenant, progress, ended)
-        self.readings[entry.id] = reading
-        self._set(entry, entries.READING)
-        self.loop.read(reading)
+        with self._lock:
+            if self._is_wanted(entry):
+                self.readings[entry.id] = reading
+                self._set(entry, entries.READING)
+                self.loop.read(reading)
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        unfinished = entry.status in entries.UNFINISHED
+        return unfinished and not self._closing and not self._is_gone(entry)
+
+    def _stop(self, entry: Entry) -> None:
+        reading = self.readings.get(entry.id)
+        if reading is not None:
+            self.loop.cancel(reading)
 
     def _ended(self, entry: Entry, session: Session, error: Exception | None) -> None:
         """Told in the thread that wrote the last checkpoint."""
