@@ -14,7 +14,7 @@ from farspan.errors import RequestError
 from farspan.models.tokenizer import Tokenizer
 
 MOST_CHARS = 65_536
-_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_COMPACT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """Small models would write white space without end where they may."""
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}

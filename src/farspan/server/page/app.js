@@ -107,7 +107,7 @@ const question = find("question");
 
 function fit() {
   question.rows = 1;
-  question.rows = Math.min(8, Math.ceil((question.scrollHeight - 12) / 24));
+  question.rows = Math.min(8, Math.round((question.scrollHeight - 12) / 24));
 }
 
 question.addEventListener("input", fit);
