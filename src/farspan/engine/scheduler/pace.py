@@ -7,6 +7,9 @@ FIRST = 128
 MEMORY = 0.2
 """Weight of the newest step in the averages."""
 
+SHARE = 0.5
+"""Where decoding alone takes longer than a step should, reading gets this share of its time."""
+
 
 class Pace:
     """Chooses chunk sizes such that steps take about `seconds`, whatever else is in them.
@@ -24,7 +27,8 @@ class Pace:
         """What the next step may read beside so many decoding rows."""
         if self._token is None:
             return FIRST
-        left = self.seconds - self._decoding(n_decoding)
+        decoding = self._decode_row * n_decoding
+        left = max(self.seconds - decoding, SHARE * decoding)
         fits = int(left / self._token) // LEAST * LEAST
         return max(LEAST, min(MOST, fits))
 
@@ -34,9 +38,6 @@ class Pace:
             a_row = seconds / n_decoding
             self._decode_row += MEMORY * (a_row - self._decode_row)
         elif tokens >= LEAST:
-            a_token = max(seconds - self._decoding(n_decoding), 0.1 * seconds) / tokens
+            a_token = max(seconds - self._decode_row * n_decoding, 0.1 * seconds) / tokens
             known = a_token if self._token is None else self._token
             self._token = known + MEMORY * (a_token - known)
-
-    def _decoding(self, n_decoding: int) -> float:
-        return min(self._decode_row * n_decoding, 0.8 * self.seconds)
