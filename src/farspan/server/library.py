@@ -17,7 +17,7 @@ from typing import Any
 from farspan.data.reader import Document, document_from_text
 from farspan.engine.reading import Progress
 from farspan.engine.scheduler import Loop
-from farspan.engine.scheduler.reading import Reading
+from farspan.engine.scheduler.reading import Reading, is_read, tokens_read
 from farspan.engine.session import Session
 from farspan.errors import RequestError
 from farspan.files import write_whole
@@ -143,8 +143,8 @@ class Library:
         if earlier is not None:
             earlier.wait()
         session = self._opened(entry)
-        entry.total, entry.done = len(session.ids), session.manifest.length
-        if session.manifest.is_complete:
+        entry.total, entry.done = len(session.ids), tokens_read(session)
+        if is_read(session):
             self._set(entry, entries.READY)
             return
 
@@ -176,11 +176,11 @@ class Library:
         entry.seconds_left = None
         if error is not None:
             self._fail(entry, error)
-        elif session.manifest.is_complete:
+        elif is_read(session):
             entry.done = entry.total
             self._set(entry, entries.READY)
         else:
-            entry.done = session.manifest.length
+            entry.done = tokens_read(session)
             self._set(entry, entry.status)
 
     def _fail(self, entry: Entry, error: Exception) -> None:

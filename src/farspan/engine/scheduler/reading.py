@@ -15,6 +15,16 @@ from farspan.engine.session import Session
 from farspan.models.decoder import DecoderState
 
 
+def tokens_read(session: Session) -> int:
+    """How many tokens a session holds."""
+    return session.manifest.length
+
+
+def is_read(session: Session) -> bool:
+    """Whether a session holds its whole document."""
+    return session.manifest.is_complete
+
+
 class Reading:
     """A session on its way through its document.
 
@@ -78,9 +88,9 @@ class Reading:
     def _end(self, error: Exception | None) -> None:
         session = self.session
         try:
-            if error is None and self.state.length > session.manifest.length:
+            if error is None and self.state.length > tokens_read(session):
                 session._checkpoint(self.state)
-            if session.manifest.is_complete:
+            if is_read(session):
                 session._lock.share()
         except Exception as failure:  # told to whoever waits: there is nobody else in this thread
             error = failure
