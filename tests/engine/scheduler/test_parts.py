@@ -27,20 +27,18 @@ def test_text_ends_before_the_first_stop_string(stops):
 
 
 def test_chunks_follow_the_time_of_steps():
-    pace = Pace(0.1)
-    for _ in range(50):
-        n = pace.tokens(0)
-        pace.note(0, n, n * 0.001)
-    assert 64 <= pace.tokens(0) <= 128
-    for _ in range(50):
-        pace.note(10, 0, 0.05)
-    assert pace.tokens(10) <= 64 < pace.tokens(0) + 64
-    for _ in range(50):
-        pace.note(0, MOST, 1e-9)
-    assert pace.tokens(0) == MOST
-    for _ in range(50):
-        pace.note(0, LEAST, 10.0)
-    assert pace.tokens(0) == LEAST
+    pace = Pace(0.3)
+    for i in range(200):
+        rows, n = i % 5, pace.tokens(i % 5)
+        pace.note(rows, n, 0.05 + rows * 0.01 + n * 0.001)
+    assert 224 <= pace.tokens(0) <= 256
+    assert 128 <= pace.tokens(10) <= 160
+    assert 320 <= pace.tokens(30) <= 352  # decoding takes 0.35 s, so tokens may as well
+    for base, a_token, expected in ((0.0, 1e-7, MOST), (0.1, 0.01, LEAST), (0.01, 0.001, 288)):
+        for _ in range(500):
+            n = pace.tokens(0)
+            pace.note(0, n, base + n * a_token)
+        assert pace.tokens(0) == expected
 
 
 def test_who_was_away_neither_saves_nor_owes():

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from farspan.engine.sampling import Choice
 from farspan.engine.scheduler.fair import FairShare
 from farspan.engine.scheduler.memory import predicted_bytes
-from farspan.engine.scheduler.pace import MOST, Pace
+from farspan.engine.scheduler.pace import LEAST, MOST, Pace
 from farspan.engine.scheduler.prefixes import Prefixes
 from farspan.engine.scheduler.ragged import Advanced, Chunk, advance_rows
 from farspan.engine.scheduler.reading import Reading
@@ -218,7 +218,10 @@ class Scheduler:
         for row in sorted(prompts, key=self._turn):
             if room - kept <= 0:
                 break
-            chunk = row.chunk(MOST if row.request.look_only else room - kept)
+            most = room - kept
+            if row.left <= most + LEAST:  # a rest would cost a step of its own
+                most = row.left
+            chunk = row.chunk(MOST if row.request.look_only else most)
             work.append((row, chunk, "prompt"))
             room -= len(chunk.ids)
             self._share.charge(row.request.tenant, len(chunk.ids))
