@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from farspan.data.passkey import Passkeys
-from farspan.evaluation.passkey import passkey_score
+from farspan.evaluation.passkey import passkey_scores
 from farspan.models.gguf import read_gguf
 from farspan.training.passkey import INFINI_PASSKEY, infini_passkey, infini_plan
 from farspan.units import parse_lengths
@@ -49,6 +49,10 @@ def main() -> None:
             steps=options.steps,
             learning_rate=options.learning_rate,
             seed=options.seed,
+            stages=tuple(
+                dataclasses.replace(stage, segment=min(stage.segment, options.segment))
+                for stage in INFINI_PASSKEY.stages
+            ),
         )
         if cuda:
             torch.cuda.reset_peak_memory_stats()
@@ -67,16 +71,17 @@ def main() -> None:
 
 
 def _measure(decoder, passkeys, rule, options) -> None:  # type: ignore[no-untyped-def]
-    """Cells in order of length, each told as it is done."""
+    """Depth after depth, each cell told as it is done; none is begun after the time."""
     until = time.monotonic() + options.seconds
-    for length in parse_lengths(options.lengths):
-        for depth in DEPTHS:
-            began = time.monotonic()
-            if began > until:
+    lengths = parse_lengths(options.lengths)
+    for depth in DEPTHS:
+        began = time.monotonic()
+        for score in passkey_scores(decoder, passkeys, lengths, depth, options.samples):
+            now = time.monotonic()
+            _say({"rule": rule} | score.to_json() | {"seconds": round(now - began, 2)})
+            if now > until:
                 return
-            score = passkey_score(decoder, passkeys, length, depth, options.samples)
-            seconds = time.monotonic() - began
-            _say({"rule": rule} | score.to_json() | {"seconds": round(seconds, 2)})
+            began = now
 
 
 def _say(row: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from farspan.data.passkey import Passkeys
 from farspan.evaluation import passkey
-from farspan.evaluation.passkey import passkey_score
+from farspan.evaluation.passkey import passkey_scores
 
 from ..tiny import make_model
 
@@ -23,12 +23,13 @@ def model():
 
 def test_an_untrained_model_scores_zero(model):
     passkeys = Passkeys(model.tokenizer)
-    score = passkey_score(model.decoder, passkeys, 1200, 0.5, 3, chunk=128)
-    assert (score.right, score.total) == (0, 3)
+    scores = passkey_scores(model.decoder, passkeys, (1200, 1000), 0.5, 3, chunk=128)
+    assert [(s.length, s.right, s.total) for s in scores] == [(1000, 0, 3), (1200, 0, 3)]
 
 
-def test_a_row_scores_as_it_does_alone(model, monkeypatch):
-    """With answers that the model itself gives, all are right, read together or one by one."""
+@pytest.mark.parametrize("depth", [0.0, 0.5, 1.0])
+def test_what_was_read_before_is_gone_on_with_exactly(model, depth):
+    """With answers that the model itself gives, all are right at every length and depth."""
     passkeys = Passkeys(model.tokenizer)
 
     class Answering(Passkeys):
@@ -43,8 +44,6 @@ def test_a_row_scores_as_it_does_alone(model, monkeypatch):
             return dataclasses.replace(case, answer_ids=ids[len(case.ids) :].numpy())
 
     with torch.inference_mode():
-        for batch in (3, 1):
-            score = passkey_score(
-                model.decoder, Answering(model.tokenizer), 1000, 0.9, 3, batch=batch, chunk=100
-            )
-            assert score.right == 3
+        answering = Answering(model.tokenizer)
+        scores = passkey_scores(model.decoder, answering, (700, 1000, 1600), depth, 3, chunk=100)
+        assert [score.right for score in scores] == [3, 3, 3]

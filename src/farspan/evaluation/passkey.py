@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -29,38 +30,77 @@ class PasskeyScore:
 
 
 @torch.inference_mode()
-def passkey_score(
+def passkey_scores(
     decoder: Decoder,
     passkeys: Passkeys,
-    length: int,
+    lengths: Sequence[int],
     depth: float,
     samples: int,
     *,
     seed: int = 0,
-    batch: int = 20,
     chunk: int = 16_384,
-) -> PasskeyScore:
-    """Reads `samples` cases and checks every digit of each answer by greedy decoding.
+) -> Iterator[PasskeyScore]:
+    """Reads `samples` cases of each length side by side, checks every digit by greedy decoding.
 
-    The true digits go in together: each is the likeliest after those before it exactly if greedy
-    decoding, which would have produced those, produces it.
+    A case has the same key at every length, so with its needle at the start a longer one goes on
+    where a shorter one was asked. The true digits go in together: each is the likeliest after
+    those before it exactly if greedy decoding, which would have produced those, produces it.
     """
-    right = 0
-    draws = [np.random.default_rng([seed, length, i]) for i in range(samples)]
-    cases = [passkeys.case(length, depth, draw) for draw in draws]
-    for start in range(0, samples, batch):
-        right += sum(_answers(decoder, cases[start : start + batch], chunk))
-    return PasskeyScore(length, depth, right, samples)
+    readings = _Readings(decoder, chunk)
+    for length in sorted(lengths):
+        draws = [np.random.default_rng([seed, i]) for i in range(samples)]
+        cases = [passkeys.case(length, depth, draw) for draw in draws]
+        yield PasskeyScore(length, depth, sum(_answers(decoder, cases, readings)), samples)
 
 
-def _answers(decoder: Decoder, cases: list[PasskeyCase], chunk: int) -> list[bool]:
-    """Whether each case's answer is right. What all cases begin with is read once."""
+@dataclass
+class _Readings:
+    """Rows as far as they were read, with the states there: equal beginnings are read once."""
+
+    decoder: Decoder
+    chunk: int
+    known: list[tuple[Tensor, DecoderState]] = field(default_factory=list)
+
+    def read(self, rows_bt: Tensor) -> DecoderState:
+        """The state after rows, which may go on from what all or each of them begin with."""
+        length = rows_bt.shape[1]
+        different = (rows_bt != rows_bt[:1]).any(0)
+        common = int(different.nonzero()[0]) if bool(different.any()) else length
+        for part in (rows_bt[:1, : self._whole(common)], rows_bt[:, : self._whole(length)]):
+            start, state = self._longest(part)
+            if state is None or start < part.shape[1]:
+                state = self._go_on(part[:, start:], state)
+            self.known.append((part, state))
+        self.known = self.known[-2:]
+        return self._go_on(rows_bt[:, self._whole(length) :], state)
+
+    def _whole(self, length: int) -> int:
+        return length // self.chunk * self.chunk
+
+    def _longest(self, rows_bt: Tensor) -> tuple[int, DecoderState | None]:
+        """The longest of the known readings that these rows begin with."""
+        best: tuple[int, DecoderState | None] = (0, None)
+        for known, state in self.known:
+            length = known.shape[1]
+            fits = length <= rows_bt.shape[1] and len(known) in (1, len(rows_bt))
+            if fits and length >= best[0] and bool((rows_bt[:, :length] == known).all()):
+                best = (length, state)
+        return best
+
+    def _go_on(self, rows_bt: Tensor, state: DecoderState | None) -> DecoderState:
+        batch = len(rows_bt)
+        state = state or self.decoder.init_state(1)
+        if batch > 1:
+            state = _repeated(state, batch)
+        return _read(self.decoder, rows_bt, state, self.chunk)
+
+
+def _answers(decoder: Decoder, cases: list[PasskeyCase], readings: _Readings) -> list[bool]:
+    """Whether each case's answer is right."""
     rows = torch.from_numpy(np.stack([np.concatenate((c.ids, c.answer_ids)) for c in cases]))
     longest = max(len(case.answer_ids) for case in cases)
     asked = rows.shape[1] - longest - 1
-    shared = min(min(case.needle[0] for case in cases) // chunk * chunk, asked // chunk * chunk)
-    state = _read(decoder, rows[:1, :shared], decoder.init_state(1), chunk)
-    state = _read(decoder, rows[:, shared:asked], _repeated(state, len(cases)), chunk)
+    state = readings.read(rows[:, :asked])
     tail = rows[:, asked:].to(decoder.device)
     tokens = Tokens.plain(*tail.shape, start=asked, first_asked=0, device=decoder.device)
     features, _ = decoder(tail, tokens, state)
