@@ -76,7 +76,11 @@ class Soak:
         text = f"Number {chance.random()}. " + "The goat was called Button. " * chance.randint(
             1, 80
         )
-        document = http.post("/v1/documents", json={"text": text}).json()["id"]
+        added = http.post("/v1/documents", json={"text": text})
+        if added.status_code != 201:
+            self.done[f"document {added.status_code}"] += 1
+            return
+        document = added.json()["id"]
         if chance.random() < 0.5:
             http.post(f"/v1/documents/{document}/cancel")
         status = ""
