@@ -70,7 +70,7 @@ def check(answer):
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(
     path=st.sampled_from([("/v1/chat/completions", CHAT), ("/v1/completions", TEXT)]),
