@@ -13,7 +13,8 @@ import numpy as np
 from farspan.apps.ask import prompt_ids
 from farspan.data.qa import extract_items, render
 from farspan.data.reader import read_documents
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session
 from farspan.models.load import load_model
 

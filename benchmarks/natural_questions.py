@@ -22,8 +22,9 @@ import torch
 
 from farspan.apps.ask import prompt_ids
 from farspan.data.reader import read_documents
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
 from farspan.engine.reading import read
+from farspan.engine.sampling import Sampling
 from farspan.errors import RequestError
 from farspan.evaluation.speed import hardware
 from farspan.evaluation.squad import (

@@ -22,7 +22,8 @@ from farspan.apps.ask import prompt_ids
 from farspan.data.needles import NEEDLE, QUESTION, random_key, random_value
 from farspan.data.qa import extract_items, render
 from farspan.data.reader import Document, document_from_text, read_documents
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session
 from farspan.memory.file_store import FileStore
 from farspan.memory.quantised_store import QuantisedStore

@@ -5,8 +5,8 @@ from farspan.apps import ask as module
 from farspan.apps import citations
 from farspan.apps.ask import answer, ask, prompt_ids
 from farspan.data.reader import document_from_text
-from farspan.engine.generate import Sampling
 from farspan.engine.names import sessions_folder
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session
 from farspan.engine.verify import verify
 from farspan.errors import DamagedFileError, RequestError

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from farspan.data.reader import document_from_text
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
 from farspan.engine.layers import open_layer
+from farspan.engine.sampling import Sampling
 from tests.tiny import STORY
 
 DOCUMENT = document_from_text(STORY * 6, "story.txt")

@@ -11,9 +11,10 @@ import pytest
 
 from farspan.data.reader import document_from_text
 from farspan.engine import shelf
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
 from farspan.engine.names import sessions_folder
 from farspan.engine.portable import export_session, import_session
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import open_session
 from farspan.errors import RequestError
 from tests.tiny import STORY, make_model

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from farspan.engine.generate import Sampling, advance, choose, generate
+from farspan.engine.generate import advance, generate
 from farspan.engine.reading import read
-from farspan.errors import RequestError
+from farspan.engine.sampling import Sampling
 from tests.tiny import STORY, make_model
 
 
@@ -59,29 +59,6 @@ def test_watching_changes_nothing_and_sees_every_answer_token(model, state):
         for layer in mass:
             assert layer.shape[:3] == (1, 1, 4) and layer.shape[3] >= -(-n_stored // 16)
             torch.testing.assert_close(layer.sum(-1), torch.ones(1, 1, 4, dtype=layer.dtype))
-
-
-def test_sampling_is_repeatable_and_follows_the_scores():
-    logits = torch.tensor([0.0, 2.0, 1.0, -50.0])
-    chance = torch.Generator().manual_seed(1)
-    drawn = [choose(logits, Sampling(temperature=1.0), chance) for _ in range(4000)]
-    share = torch.bincount(torch.tensor(drawn), minlength=4) / 4000
-    torch.testing.assert_close(share, torch.softmax(logits, 0), atol=0.03, rtol=0)
-    chance = torch.Generator().manual_seed(1)
-    again = [choose(logits, Sampling(temperature=1.0), chance) for _ in range(4000)]
-    assert again == drawn
-    few = {choose(logits, Sampling(temperature=1.0, top_p=0.7), chance) for _ in range(200)}
-    assert few == {1, 2}
-    assert {choose(logits, Sampling(temperature=1.0, top_p=0.1), chance) for _ in range(50)} == {1}
-    assert choose(logits, Sampling(), chance) == 1
-
-
-@pytest.mark.parametrize(
-    "values", [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}]
-)
-def test_bad_sampling_is_refused(values):
-    with pytest.raises(RequestError, match="must be"):
-        Sampling(**values)
 
 
 def test_watching_seldom_changes_nothing_but_how_often(model, state):

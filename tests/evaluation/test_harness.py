@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.mixers.base import Tokens
 
 from ..tiny import STORY, make_model

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from farspan.data.needles import NeedleCase, needle_case
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.evaluation.needles import answers_exactly, needle_scores, read_ids
 
 from ..tiny import STORY, make_model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
+from farspan.engine.sampling import Sampling
 from farspan.models.chat import render_chat
 from farspan.training.chats import answer_prompts
 

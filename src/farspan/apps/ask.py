@@ -11,8 +11,9 @@ import numpy as np
 
 from farspan.apps.citations import BLOCK, Citation, Looks, cite
 from farspan.data.reader import Document
-from farspan.engine.generate import Sampling, advance, generate
+from farspan.engine.generate import advance, generate
 from farspan.engine.reading import Progress
+from farspan.engine.sampling import Sampling
 from farspan.engine.session import Session, open_session
 from farspan.errors import DamagedFileError, RequestError
 from farspan.memory.scan import AttentionWatch

@@ -122,7 +122,7 @@ def ask(
     from farspan.apps.ask import ask as ask_document
     from farspan.apps.ask import find_search
     from farspan.engine.budget import disk_budget
-    from farspan.engine.generate import Sampling
+    from farspan.engine.sampling import Sampling
     from farspan.models.default import DEFAULT_MODEL
     from farspan.models.load import load_model
 

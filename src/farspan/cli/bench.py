@@ -1,4 +1,4 @@
-"""`farspan bench read`: reading speed at chosen lengths, beside the peers, in one run."""
+"""`farspan bench read`: reading speed at chosen lengths, beside the peers; and `bench serve`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
+from farspan.cli.bench_serve import serve
 from farspan.errors import RequestError
 from farspan.units import parse_lengths, show_length
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and memory, beside other engines.")
 
 PEERS = ("transformers", "llama.cpp-q4_0", "llama.cpp-q8_0")
+
+
+app.command()(serve)
 
 
 @app.callback()

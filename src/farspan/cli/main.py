@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("farspan.cli.eval", "Measure what models do with long contexts."),
     "plan": ("farspan.cli.plan", "What a layer plan costs, and what its layers see."),
     "sessions": ("farspan.cli.sessions", "List, fork, rewind, move and check what was read."),
+    "serve": ("farspan.cli.serve", "Serve an OpenAI-compatible API and a page."),
     "train": ("farspan.cli.train", "Train an adapter by a recipe."),
 }
 """Each command's module, and its line in the list of commands.

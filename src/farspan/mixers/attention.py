@@ -29,6 +29,9 @@ def causal_attention(
         return compat.flash_attention(q_bthd, k_bshd, v_bshd, scale=scale, window=window)[0]
     n_queries, n_keys = q_bthd.shape[1], k_bshd.shape[1]
     behind = n_keys - n_queries
+    if n_queries == 1:  # decoding: every key that is left is seen
+        first = 0 if window is None else max(0, n_keys - window)
+        return _sdpa(q_bthd, k_bshd[:, first:], v_bshd[:, first:], None)
     if window is None and behind == 0:
         return _sdpa(q_bthd, k_bshd, v_bshd, None, causal=True)
     parts = []

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from farspan.engine.generate import Sampling, generate
+from farspan.engine.generate import generate
 from farspan.engine.reading import read
+from farspan.engine.sampling import Sampling
 from farspan.evaluation.encoder import Encoder
 from farspan.evaluation.models.farspan import FarspanModel, generate_rows, read_rows
 from farspan.evaluation.models.frame import Frame

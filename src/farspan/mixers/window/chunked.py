@@ -163,7 +163,10 @@ class WindowAttention(AttentionMixer):
         """Attends within the window and keeps its last tokens."""
         chunk = as_kept(k_bthd, v_bthd, tokens)
         seen = state.recent.cat(chunk)
-        recent = keep_recent(state.recent, chunk, self.window - 1, tokens.is_plain)
+        if tokens.is_plain:
+            recent = seen.last(self.window - 1)
+        else:
+            recent = seen.last_valid(self.window - 1, seen.document_bs >= 0)
         if self.temperature is not None:
             q_bthd = self.temperature.sharpen(q_bthd, tokens.position_bt, self.window)
         if self.rotary is not None and self.rotary.scores is not None:

@@ -1,0 +1,1 @@
+"""`farspan serve`: an OpenAI-compatible API, documents that are read as jobs, and a page."""
