@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +28,7 @@ from farspan.memory.file_store import FileStore
 from farspan.memory.quantised_store import QuantisedStore
 from farspan.memory.sizes import STORES
 from farspan.models.decoder import DecoderState
-from farspan.models.load import load_model
+from farspan.models.load import LoadedModel, load_model
 
 AT_ONCE = 65_536
 Asked = list[tuple[str, str]]
@@ -81,59 +80,63 @@ def with_stores(state: DecoderState, kind: str) -> tuple[DecoderState, float]:
     return DecoderState(tuple(layers), state.length), held / state.length
 
 
-def rows(model, session, asked: Asked, exact: bool) -> Iterator[dict]:
-    """A row for each kind of store."""
-    first: list[str] = []
-    for kind in STORES:
-        state, held = with_stores(session.state, kind)
-        began, count, answers = time.perf_counter(), 0, []
-        for question, _ in asked:
-            ids = list(
-                generate(
-                    model.decoder,
-                    prompt_ids(model, question),
-                    state,
-                    stop_ids=model.tokenizer.eos_ids,
-                    sampling=Sampling(max_tokens=64),
-                )
-            )
-            count += len(ids) + 1
-            answers.append(model.tokenizer.decode(ids).strip())
-        first = first or answers
-        yield {
-            "store": kind,
-            "bytes a token": round(held, 1),
-            "right": sum(
-                a == wanted if exact else wanted in a
-                for a, (_, wanted) in zip(answers, asked, strict=True)
-            ),
-            "as bf16": sum(a == b for a, b in zip(answers, first, strict=True)),
-            "of": len(asked),
-            "seconds a token": round((time.perf_counter() - began) / count, 3),
-        }
+def answer(model: LoadedModel, state: DecoderState, question: str) -> tuple[str, int]:
+    """An answer and how many tokens it has."""
+    ids = list(
+        generate(
+            model.decoder,
+            prompt_ids(model, question),
+            state,
+            stop_ids=model.tokenizer.eos_ids,
+            sampling=Sampling(max_tokens=64),
+        )
+    )
+    return model.tokenizer.decode(ids).strip(), len(ids) + 1
+
+
+def compare(model: LoadedModel, state: DecoderState, asked: Asked, exact: bool) -> None:
+    """Asks stores of all kinds question by question, and prints the counts so far each time."""
+    states = {kind: with_stores(state, kind) for kind in STORES}
+    rows = {
+        kind: {"bytes a token": round(held, 1), "right": 0, "as bf16": 0, "of": 0, "seconds": 0.0}
+        for kind, (_, held) in states.items()
+    }
+    for question, wanted in asked:
+        first = None
+        for kind, (kept, _) in states.items():
+            began = time.perf_counter()
+            found, count = answer(model, kept, question)
+            first = first or found
+            row = rows[kind]
+            row["right"] += found == wanted if exact else wanted in found
+            row["as bf16"] += found == first
+            row["of"] += 1
+            row["seconds"] += (time.perf_counter() - began) / count
+        print("; ".join(f"{kind} {row}" for kind, row in rows.items()), flush=True)
 
 
 def main() -> None:
-    """Prints the hardware's dtype and a row for each kind of store."""
+    """Prints what the store is of, and the counts; `seconds` are the sum of those a token."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path")
     parser.add_argument("--each", type=int, default=5, help="questions of a kind")
     parser.add_argument("--needles", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=32_768, help="about, with --needles")
+    parser.add_argument("--session", help="ask this session instead of reading the document")
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
     document = read_documents([options.path])
     model = load_model(say=print)
+    asked: Asked = []
     if options.needles:
         document, asked = hide(document, options.needles, int(options.tokens * 3.9), options.seed)
-    else:
-        asked = book_questions(document, options.each, options.seed)
-    with open_session(model, document, say=print) as session:
+    kept = None if options.session else document
+    with open_session(model, kept, name=options.session, say=print) as session:
         session.read()
+        asked = asked or book_questions(session.document, options.each, options.seed)
         threads = torch.get_num_threads()
         print(f"{len(session.ids):,} tokens, {model.dtype}, {threads} threads")
-        for row in rows(model, session, asked, exact=not options.needles):
-            print(row, flush=True)
+        compare(model, session.state, asked, exact=not options.needles)
 
 
 if __name__ == "__main__":
