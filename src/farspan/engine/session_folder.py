@@ -112,7 +112,7 @@ class Session:
         """
         if self.is_complete:
             return
-        self._make_room()
+        self.reserve()
         if self._broken_off:
             self.load()
         chunk = chunk or reading.default_chunk(self.model.device)
@@ -133,11 +133,15 @@ class Session:
         finally:
             try:
                 if last.length > self.length or (self.commits and self.commits[-1].boot):
-                    self._commit(last, on_disk=True)
+                    self.commit(last, on_disk=True)
             finally:
                 self.tokens_read += self.length - first
-        journal.rewrite_journal(self.folder, self.commits)
         self._broken_off = False
+        self.finish()
+
+    def finish(self) -> None:
+        """After the last commit: the journal is shortened, and other processes may ask as well."""
+        journal.rewrite_journal(self.folder, self.commits)
         self.lock.share()
 
     def searches(self, search: Search | None) -> bool:
@@ -164,7 +168,8 @@ class Session:
     ) -> None:
         self.close()
 
-    def _make_room(self) -> None:
+    def reserve(self) -> None:
+        """Makes room on the disk for what is to be read; `RequestError` where there is none."""
         missing = self.manifest.n_tokens - self.length
         needed = self.snapshots.bytes_on_disk(missing) + SPARE_BYTES
         make_room(needed, self.budget, self.folder, self.say)
@@ -175,7 +180,7 @@ class Session:
         now, every = time.monotonic(), journal.SNAPSHOT_EVERY
         total = self.manifest.n_tokens
         if now - self._on_disk > checkpoint_seconds:
-            self._commit(state, on_disk=True)
+            self.commit(state, on_disk=True)
             return
         before_end = total - journal.ROLLBACK
         if (
@@ -186,9 +191,9 @@ class Session:
                 and now - self._committed >= COMMIT_SECONDS
             )
         ):
-            self._commit(state, on_disk=False)
+            self.commit(state, on_disk=False)
 
-    def _commit(self, state: DecoderState, *, on_disk: bool) -> None:
+    def commit(self, state: DecoderState, *, on_disk: bool) -> None:
         """Makes `state` what the session holds; until it is whole the old one counts.
 
         With `on_disk` it outlives a power cut too, as do the commits before it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from farspan.data.reader import Document
+from farspan.engine import shelf
+from farspan.engine.names import sessions_folder
 from farspan.engine.session import Session, open_session
 from farspan.models.load import LoadedModel
 from farspan.paths import cache_folder
@@ -20,7 +21,7 @@ def documents_folder() -> Path:
 
 def session_folder(name: str) -> Path:
     """The folder of a session, there or not."""
-    return cache_folder() / "sessions" / name
+    return sessions_folder() / name
 
 
 def has_session(name: str) -> bool:
@@ -35,11 +36,11 @@ def open_stored(model: LoadedModel, name: str, document: Document | None) -> Ses
 
 def delete_session(name: str) -> None:
     """Removes a session that nobody has open."""
-    folder = session_folder(name)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.with_name(f"{name}.lock").unlink(missing_ok=True)
+    if session_folder(name).is_dir():
+        shelf.delete(name)
 
 
 def bytes_on_disk(name: str) -> int:
     """What a session takes."""
-    return sum(path.stat().st_size for path in session_folder(name).glob("*"))
+    folder = session_folder(name)
+    return sum(shelf.bytes_on_disk(folder)) if folder.is_dir() else 0

@@ -7,7 +7,7 @@ import torch
 from farspan.data.reader import document_from_text
 from farspan.engine.generate import generate
 from farspan.engine.sampling import Sampling
-from farspan.engine.scheduler import Done, Limits, Overloaded, Request, Scheduler, Token
+from farspan.engine.scheduler import Done, Limits, Overloaded, Request, Scheduler, Token, pace
 from farspan.engine.scheduler.reading import Reading
 from farspan.engine.session import open_session
 from farspan.errors import RequestError
@@ -128,7 +128,8 @@ def test_a_stop_string_ends_the_answer_before_it(model):
     assert heard.done().reason == "stop"
 
 
-def test_a_document_is_read_while_chats_go_on(model):
+def test_a_document_is_read_while_chats_go_on(model, monkeypatch):
+    monkeypatch.setattr(pace, "MOST", 64)  # so many steps, however fast they are
     tiny = make_model()
     session = open_session(tiny, document_from_text(STORY * 20))
     progress, ends = [], []
@@ -144,7 +145,7 @@ def test_a_document_is_read_while_chats_go_on(model):
         chats.append(heard)
     finish(scheduler)
     reading.wait()
-    assert ends == [None] and session.manifest.is_complete
+    assert ends == [None] and session.is_complete
     assert [p.done for p in progress] == sorted(p.done for p in progress)
     assert progress[-1].done == progress[-1].total == len(session.ids)
     assert len(chats) > 3 and all(len(heard.ids()) == 4 for heard in chats)

@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from farspan.engine.reading import CHECKPOINT_SECONDS, Progress
+from farspan.engine.reading import Progress
 from farspan.engine.scheduler.ragged import Chunk
-from farspan.engine.session import Session
+from farspan.engine.session_folder import CHECKPOINT_SECONDS, Session
 from farspan.models.decoder import DecoderState
 
 
 def tokens_read(session: Session) -> int:
     """How many tokens a session holds."""
-    return session.manifest.length
+    return session.length
 
 
 def is_read(session: Session) -> bool:
     """Whether a session holds its whole document."""
-    return session.manifest.is_complete
+    return session.is_complete
 
 
 class Reading:
@@ -50,7 +50,7 @@ class Reading:
         self._saved_at = self._began
         self._writer = ThreadPoolExecutor(1, "farspan-checkpoint")
         self._writing: Future[None] | None = None
-        session._check_room()
+        session.reserve()
 
     @property
     def left(self) -> int:
@@ -72,7 +72,7 @@ class Reading:
             self._writing = None
         if now - self._saved_at > self.checkpoint_seconds and self._writing is None and self.left:
             self._saved_at = now
-            self._writing = self._writer.submit(self.session._checkpoint, state)
+            self._writing = self._writer.submit(self.session.commit, state, on_disk=True)
         speed = (state.length - self._first) / max(now - self._began, 1e-9)
         self.on_progress(Progress(state.length, len(self.session.ids), speed))
 
@@ -89,9 +89,9 @@ class Reading:
         session = self.session
         try:
             if error is None and self.state.length > tokens_read(session):
-                session._checkpoint(self.state)
+                session.commit(self.state, on_disk=True)
             if is_read(session):
-                session._lock.share()
+                session.finish()
         except Exception as failure:  # told to whoever waits: there is nobody else in this thread
             error = failure
         self.on_end(error)
