@@ -15,7 +15,7 @@ demo: .venv/.ready $(BOOK) ## read a whole book and ask two questions about it
 	.venv/bin/farspan ask $(BOOK) "Complete the sentence: \"If that I fail, if that I spill not ten men's\"" --session demo
 
 test: lint ## set up, check style and types, run the tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest # tiny tensors: a second thread costs more than it does
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto # tiny tensors: a second thread costs more than it does
 
 test-slow: .venv/.ready-dev ## run the tests that take minutes
 	$(PY) -m pytest -m slow

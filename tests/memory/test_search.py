@@ -9,7 +9,7 @@ from farspan.errors import RequestError
 from farspan.memory import search
 from farspan.memory.file_store import FileStore, runs
 from farspan.memory.scan import AttentionWatch, attend_store
-from farspan.memory.search import Search, attend_found, find_blocks
+from farspan.memory.search import OPENED, Search, attend_found, find_blocks
 from farspan.memory.sketch import BLOCK
 
 HEADS, DIM, LENGTH = 3, 16, 1003
@@ -66,10 +66,10 @@ def test_blocks_are_those_of_brute_force(tmp_path, monkeypatch, at_once):
     _, store, _ = make(tmp_path, 1000)
     q = torch.randn(HEADS, 5, DIM, generator=torch.Generator().manual_seed(1))
     k = store.load().k_bshd[0].transpose(0, 1).float()
-    wanted = set(range(SOME.sinks // BLOCK)) | set(range((1000 - SOME.recent) // BLOCK, 250))
+    wanted = set(range(SOME.sinks // OPENED)) | set(range((1000 - SOME.recent) // OPENED, 62))
     means = k.unflatten(1, (-1, BLOCK)).mean(2).bfloat16().float()
     expected = [(means[g] @ query).softmax(-1) for g in range(HEADS) for query in q[g]]
-    most = torch.stack(expected).amax(0)
+    most = torch.stack(expected).amax(0)[:248].unflatten(0, (62, 4)).amax(1)
     wanted |= set(most.topk(SOME.budget(1000)).indices.tolist())
     assert set(find_blocks(q, store, SOME).tolist()) == wanted
 
@@ -86,8 +86,8 @@ def test_a_key_that_stands_out_is_found_and_little_else_is_read(tmp_path):
         q = torch.zeros(HEADS, 1, DIM)
         q[:, :, i] = 1.0
         blocks = find_blocks(q, store, SOME)
-        assert place // BLOCK in blocks.tolist()
-        always = (SOME.sinks + SOME.recent + BLOCK) // BLOCK
+        assert place // OPENED in blocks.tolist()
+        always = (SOME.sinks + SOME.recent + OPENED) // OPENED
         assert len(blocks) <= SOME.budget(4000) + always
         assert torch.equal(blocks, blocks.unique())
 
