@@ -1,4 +1,5 @@
 import random
+import threading
 import time
 
 import pytest
@@ -273,3 +274,23 @@ def test_looks_are_those_of_generate(model):
     for one, two in zip(found, expected, strict=True):
         for a, b in zip(one, two, strict=True):
             torch.testing.assert_close(a, b)
+
+
+def test_who_waits_for_a_cancelled_reading_waits_for_its_end():
+    """Also where the step that ends it is still to come."""
+    tiny = make_model()
+    session = open_session(tiny, document_from_text(STORY * 20))
+    ends = []
+    reading = Reading(session, "a", on_end=ends.append)
+    scheduler = Scheduler(tiny)
+    scheduler.read(reading)
+    scheduler.step()
+    reading.cancelled = True
+    waiting = threading.Thread(target=reading.wait)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive() and not ends
+    scheduler.step()
+    waiting.join(20)
+    assert not waiting.is_alive() and ends == [None]
+    assert 0 < session.length < len(session.ids)

@@ -5,6 +5,7 @@ The one place that knows how a session takes a state in.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -50,6 +51,7 @@ class Reading:
         self._saved_at = self._began
         self._writer = ThreadPoolExecutor(1, "farspan-checkpoint")
         self._writing: Future[None] | None = None
+        self._ended = threading.Event()
         session.reserve()
 
     @property
@@ -82,8 +84,8 @@ class Reading:
         self._writer.shutdown(wait=False)
 
     def wait(self) -> None:
-        """Until all is written, after `end`."""
-        self._writer.shutdown(wait=True)
+        """Until it has ended and all is written; `end` may still be to come."""
+        self._ended.wait()
 
     def _end(self, error: Exception | None) -> None:
         session = self.session
@@ -94,4 +96,7 @@ class Reading:
                 session.finish()
         except Exception as failure:  # told to whoever waits: there is nobody else in this thread
             error = failure
-        self.on_end(error)
+        try:
+            self.on_end(error)
+        finally:
+            self._ended.set()
