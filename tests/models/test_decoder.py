@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -9,7 +10,10 @@ import torch
 
 from farspan.errors import RequestError
 from farspan.memory.file_store import FileStore
+from farspan.memory.scan import attend_store
+from farspan.memory.search import Search
 from farspan.mixers.base import Tokens
+from farspan.mixers.recall import chunked as recall
 from farspan.models.config import ModelConfig
 from farspan.models.decoder import Decoder
 from farspan.models.plan import parse_plan
@@ -111,6 +115,24 @@ def test_a_store_on_disk_answers_as_one_in_memory(ids, tmp_path):
         _, state = decoder(row[:, :25], Tokens.plain(1, 25), state)
         features.append(run(decoder, row[:, 25:], 0, state=state.fork(), start=25)[0])
     torch.testing.assert_close(features[0], features[1], rtol=2**-6, atol=0.03)
+
+
+@pytest.mark.parametrize(("last_whole", "searched"), [(True, 1), (False, 2)])
+def test_the_last_recall_layer_sees_everything_unless_told_otherwise(
+    ids, monkeypatch, last_whole, searched
+):
+    calls = []
+
+    def found(q, store, search, watch):
+        calls.append(search)
+        return attend_store(q, store, watch)
+
+    monkeypatch.setattr(recall, "attend_found", found)
+    decoder, search = make(PLANS[2]), Search(last_whole=last_whole)
+    tokens = dataclasses.replace(Tokens.plain(2, 40, first_asked=30), search=search)
+    features, _ = decoder(ids, tokens, decoder.init_state(2))
+    assert calls == [search] * searched
+    torch.testing.assert_close(features, run(decoder, ids, 30)[0])
 
 
 def test_weights_go_out_as_they_came_in():
