@@ -12,6 +12,7 @@ from farspan.errors import DamagedFileError, RequestError
 from farspan.models.config import ModelConfig
 from farspan.models.decoder import Decoder
 from farspan.models.plan import parse_plan
+from farspan.parallel.mesh import MeshShape, start_mesh
 from farspan.training.config import Stage, TrainConfig
 from farspan.training.loop import Batch, batch_loss, train
 
@@ -89,6 +90,14 @@ def test_loss_is_the_cross_entropy_of_weighted_targets():
     log_p = decoder.logits(features).log_softmax(-1)[:, :-1]
     wanted = -log_p.gather(-1, ids[:, 1:].unsqueeze(-1)).mean()
     assert batch_loss(decoder, batch).item() == pytest.approx(wanted.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("axis", ["tensor", "pipeline"])
+def test_ranks_that_training_cannot_use_are_refused(tmp_path, axis):
+    mesh = dataclasses.replace(start_mesh(), shape=MeshShape(**{axis: 2}))
+    with pytest.raises(RequestError, match="data and sequence ranks alone"):
+        train(make(), Copying(), CONFIG, tmp_path / "run", mesh=mesh)
+    assert not (tmp_path / "run").exists()
 
 
 def test_damaged_checkpoint_is_told(tmp_path):

@@ -153,9 +153,15 @@ def train(
     and at the end, also when interrupted or out of `stop_after` seconds. Each `log_every` steps
     `log` gets the metrics (see `Meter`). Every rank of the mesh calls it alike, with the whole
     decoder; afterwards its parameters are sharded. Raises `TrainingStoppedError` when gradients
-    stay not finite, and a `RequestError` that says what helps when memory is out.
+    stay not finite, and a `RequestError` for tensor and pipeline ranks, and one that says what
+    helps when memory is out.
     """
     mesh = mesh or start_mesh(device=decoder.device.type)
+    if mesh.shape.tensor > 1 or mesh.shape.pipeline > 1:
+        raise RequestError(
+            f"the mesh has {mesh.shape.tensor} tensor and {mesh.shape.pipeline} pipeline ranks;"
+            " training takes data and sequence ranks alone"
+        )
     prepare_layers(decoder, config)
     choose_trained(decoder, config.trained)
     shard_parameters(decoder, mesh)
