@@ -61,7 +61,9 @@ class Loop:
         while not self._ends:
             try:
                 busy = self.scheduler.step()
-            except Exception:
+            except (
+                Exception
+            ):  # nobody stands above this thread: what is on its way ends, others go on
                 log.exception("a step failed; everything on its way is given up")
                 self.scheduler.close()
                 busy = True
